@@ -1,0 +1,126 @@
+/*
+ * install.h - takes a release into the free slot: open, want / push / poll, finish.
+ *
+ *    gw_install_open(&inst, &config, &release)
+ *    while ((status = gw_install_poll(&inst)) != GW_DONE) {
+ *        if (status == GW_WANT) { gw_install_want(&inst, &want); fetch up to want.longest bytes at want.offset;
+ *                                 gw_install_push(&inst, bytes, n, &used); }
+ *        else if (status < 0) ...
+ *    }
+ *    gw_install_finish(&inst)                  the slot is STAGED: restart
+ *
+ * An HTTP range, a CoAP block, an MQTT chunk, a serial line are all the same to it. Each poll does one bounded unit of
+ * work: one erase, or one write of at most a frame, and its journal record. After an interruption at any moment the
+ * same calls continue where it stopped: at most one frame is asked for again.
+ */
+#ifndef GODWIT_INSTALL_H
+#define GODWIT_INSTALL_H
+
+#include "godwit/boot.h"
+
+/* Working memory: one frame with its hash; or identity and trust bundle while the manifest is being checked. */
+#define GW_INSTALL_BUFFER_MIN (GW_TRUST_MAX + GW_IDENTITY_MAX)
+#define GW_INSTALL_BUFFER (GW_FRAME_MAX + GW_DIGEST_SIZE)
+
+struct gw_install_config {
+    const struct gw_device *dev;
+    uint8_t *buffer;      /* at least GW_INSTALL_BUFFER_MIN bytes and a frame + 32; decides the largest frame */
+    size_t buffer_size;
+    uint32_t now;         /* seconds since 1970; 0: not known */
+    bool recovery;        /* the running image is the factory image, or the bootloader's recovery */
+    enum gw_slot running; /* the slot that runs, from the hand-over; GW_SLOT_FACTORY, or _NONE for the bootloader */
+    /* Told of everything in the manifest that was passed over, and why. May be NULL. */
+    void (*passed)(void *ctx, uint32_t component, uint32_t variant, uint32_t payload, int reason);
+    void *ctx;
+};
+
+/* What was offered. The manifest's bytes must stay until the install is finished or aborted; the others until open returns. */
+struct gw_release {
+    struct gw_span manifest;
+    struct gw_span grant[GW_GRANTS_MAX];
+    uint32_t grant_count;
+    struct gw_span head; /* n 0: none */
+};
+
+struct gw_want {
+    uint8_t payload[GW_DIGEST_SIZE]; /* name of the payload file */
+    uint32_t offset;                 /* of the next byte in it */
+    uint32_t longest;                /* bytes from there that are of use: the rest of the payload */
+    uint32_t frame;                  /* bytes that complete the current frame */
+};
+
+/* Progress, for people. */
+struct gw_progress {
+    uint32_t done;  /* payload bytes checked and written, of all components */
+    uint32_t total; /* payload bytes to fetch */
+    uint32_t asked_again; /* bytes given up by an interruption or a bad frame, since open */
+};
+
+/* An install. Opaque: `sizeof` is printed by `make size`. */
+struct gw_install {
+    const struct gw_install_config *config;
+    struct gw_span manifest_bytes;
+    struct gw_manifest manifest;
+    struct gw_plan plan;
+    struct gw_slot_state release;
+    struct gw_variant variant;         /* of the current component */
+    struct gw_payload payload;
+    struct gw_sha256 hash;
+    uint8_t cek[32];
+    uint8_t expect[GW_DIGEST_SIZE];    /* hash of the next frame */
+    struct gw_area target;             /* of the current component */
+    struct gw_area work;
+    struct gw_area manifest_area;
+    struct gw_area source;             /* of a copy */
+    uint32_t state;
+    uint32_t step;                     /* which choice of the plan */
+    uint32_t frame;                    /* complete frames of the current payload */
+    uint32_t held;                     /* bytes of the current frame in the buffer */
+    uint32_t frame_bytes;              /* size of the current frame in the payload file */
+    uint32_t content;                  /* ciphertext bytes of the payload */
+    uint32_t written;                  /* bytes of the image */
+    uint32_t erased_to;                /* offset in the target that this session has erased up to */
+    uint32_t position;                 /* of copying and reading back */
+    uint32_t done_before;              /* payload bytes of components that are complete */
+    uint32_t asked_again;
+    uint32_t salvage;                  /* the work block holds the head of the block being redone */
+    uint8_t cek_size;
+    uint8_t slot;
+    uint8_t refused;                   /* bad frames in a row */
+    int error;                         /* first error; latched */
+};
+
+/*
+ * Verifies manifest, head and grant, makes the plan, finds out what an earlier attempt has left. Writes nothing.
+ * Errors: all of trust, suitability and plan; GW_ERR_NOT_CONFIRMED.
+ */
+GW_MUST_USE int gw_install_open(struct gw_install *inst, const struct gw_install_config *config,
+                                const struct gw_release *release);
+
+/* What is wanted next. GW_ERR_STATE when nothing is (poll first). */
+GW_MUST_USE int gw_install_want(struct gw_install *inst, struct gw_want *want);
+
+/*
+ * Takes bytes from want.offset on; *used of them (at least one frame's rest, never past the payload's end). When *used < n,
+ * poll before pushing the rest. GW_ERR_PAYLOAD_LONG when bytes come that nobody wants.
+ */
+GW_MUST_USE int gw_install_push(struct gw_install *inst, const uint8_t *bytes, size_t n, size_t *used);
+
+/* The link said that the payload ends here (a shorter file than signed): GW_ERR_PAYLOAD_SHORT unless it is complete. */
+GW_MUST_USE int gw_install_end(struct gw_install *inst);
+
+/*
+ * One unit of work. GW_MORE: call again; GW_WANT: push bytes; GW_DONE: call finish. GW_ERR_FRAME_HASH is not latched:
+ * the frame was dropped and is wanted again, three times in a row at most.
+ */
+GW_MUST_USE int gw_install_poll(struct gw_install *inst);
+
+/* The slot becomes STAGED, in one journal record. The object is wiped. */
+GW_MUST_USE int gw_install_finish(struct gw_install *inst);
+
+/* Gives up: `forget` also drops what the journal keeps for continuing. The object is wiped. */
+GW_MUST_USE int gw_install_abort(struct gw_install *inst, bool forget);
+
+void gw_install_progress(const struct gw_install *inst, struct gw_progress *progress);
+
+#endif
