@@ -201,13 +201,13 @@ static int write_header(struct gw_journal *j, unsigned bank)
 }
 
 /* Copies the newest records into the other bank, then switches: snapshot, header, SETTLED, in this order. */
-static int compact(struct gw_journal *j)
+static int compact_as(struct gw_journal *j, uint32_t generation)
 {
     uint8_t record[LONGEST];
     struct gw_journal to = *j;
 
     to.current = j->current ^ 1u;
-    to.generation = j->generation + 1;
+    to.generation = generation;
     to.next = j->bank[to.current].start + header_size(j);
     memset(to.at, 0, sizeof to.at);
     int err = erase_bank(&to, to.current);
@@ -231,6 +231,11 @@ static int compact(struct gw_journal *j)
         *j = to;
     }
     return err;
+}
+
+static int compact(struct gw_journal *j)
+{
+    return compact_as(j, j->generation + 1);
 }
 
 /* Is there room for records of so many bytes in all? */
@@ -274,8 +279,7 @@ static int renew_other(struct gw_journal *j, uint32_t doubtful)
     if (room(j, record_size(j, sizeof body))) {
         err = append(j, GW_REC_VOID, body, sizeof body);
     }
-    j->generation = doubtful > j->generation ? doubtful : j->generation;
-    return err == GW_OK ? compact(j) : err;
+    return err == GW_OK ? compact_as(j, doubtful + 1) : err;
 }
 
 /* No bank is valid: begins an empty journal in bank 0. */
