@@ -64,6 +64,10 @@ void gw_cose_key(struct gw_cbor *c, struct gw_pubkey *key, struct gw_span *kid);
 /* The same for a key that signs: it must name its algorithm. */
 void gw_cose_signing_key(struct gw_cbor *c, struct gw_pubkey *key);
 
+/* GW_ERR_VALUE if two of n keys are one (get: writes key i or returns an error, which is handed on). */
+GW_MUST_USE int gw_keys_distinct(int (*get)(const void *keys, uint32_t i, struct gw_pubkey *key), const void *keys,
+                                 uint32_t n);
+
 /* What COSE_Signature, COSE_recipient and COSE_Encrypt begin with: protected header, unprotected header. */
 struct gw_cose_header {
     struct gw_span protected_header;

@@ -80,6 +80,9 @@ static void value(struct gw_cbor *c, const struct gw_field *f, uint8_t *object)
     case GW_FIELD_LIST:
         s = list(c, f, object);
         break;
+    case GW_FIELD_DEVICE:
+        s = gw_cbor_device_id(c);
+        break;
     default:
         s = (f->kind & ~GW_FIELD_NEEDED) == GW_FIELD_TEXT ? gw_cbor_text(c) : gw_cbor_bytes(c);
         in_range(c, f, s.n);

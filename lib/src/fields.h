@@ -17,6 +17,7 @@ enum gw_field_kind {
     GW_FIELD_TEXT,    /* the same, UTF-8 */
     GW_FIELD_LIST,    /* struct gw_span of a whole array with 1..most items; number of items at offset `least`, if not 0 */
     GW_FIELD_PAIR,    /* two uint32_t: an array of two numbers */
+    GW_FIELD_DEVICE,  /* struct gw_span: a device id */
     GW_FIELD_CIPHER,  /* int32_t: GW_ALG_A128CTR or GW_ALG_A256CTR */
 };
 #define GW_FIELD_NEEDED 0x80u
