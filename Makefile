@@ -1,0 +1,78 @@
+# The one front door: `make help` lists what there is. Everything is built out of source, in build/<preset>/.
+# GODWIT_NO_DEPS=1 skips the look for missing packages. JOBS=n builds with n processes.
+
+JOBS ?= $(shell nproc)
+TIME ?= 60
+BUILD := build
+deps = @if [ -z "$$GODWIT_NO_DEPS" ] && [ -x scripts/deps.sh ]; then scripts/deps.sh --tools=$(1); fi
+preset = cmake --preset $(1) >/dev/null && cmake --build $(BUILD)/$(1) -j $(JOBS) $(if $(2),--target $(2)) -- --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build build-% demo test test-full test-one powercut mutants size stack cov lint fuzz bench clean
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## install what is missing (Debian and Ubuntu packages; says which)
+	@scripts/deps.sh --tools=full
+
+build: ## programs, tests and tools for this PC, in build/host
+	$(call deps,build)
+	@$(call preset,host)
+
+build-%: ## the same with another preset: host-asan, host-clang, host-cov, fuzz, rv32, cortex-m4
+	$(call deps,test)
+	@$(call preset,$*)
+
+demo: build ## a release from the desk to a verified boot, with a power cut and a bad image on the way
+	@examples/demo.sh $(BUILD)/host/bin
+
+test: ## all quick tests, ASan and UBSan included (under 4 minutes)
+	$(call deps,test)
+	@scripts/test.py quick --jobs $(JOBS)
+
+test-full: ## everything: quick tests, all power cuts, mutants, fuzzing, coverage, sizes
+	$(call deps,full)
+	@scripts/test.py full --jobs $(JOBS)
+
+test-one: ## one suite by name: make test-one NAME=test_cbor
+	$(call deps,test)
+	@scripts/test.py one --name "$(NAME)" --jobs $(JOBS)
+
+powercut: ## power cuts at every flash operation, nested to depth 2; REPLAY=string runs one again
+	$(call deps,build)
+	@$(call preset,host,powercut)
+	@$(BUILD)/host/bin/powercut $(if $(REPLAY),--replay "$(REPLAY)",--tier full)
+
+mutants: ## small faults in the code, each of which a named test must catch
+	$(call deps,build)
+	@tests/mutants/run.py --jobs $(JOBS)
+
+size: ## code size for rv32imc and Cortex-M4 against the budgets
+	$(call deps,test)
+	@scripts/size.py
+
+stack: ## the deepest stack of each entry point
+	$(call deps,test)
+	@scripts/stack.py
+
+cov: ## line coverage of lib/ by the unit tests and the quick power cuts
+	$(call deps,test)
+	@scripts/test.py cov --jobs $(JOBS)
+
+lint: ## style gate: lengths, forbidden patterns, exported names, clang and cppcheck warnings
+	$(call deps,test)
+	@scripts/lint.py
+
+fuzz: ## every fuzz target with libFuzzer for TIME seconds
+	$(call deps,full)
+	@$(call preset,fuzz)
+	@scripts/fuzz.sh $(BUILD)/fuzz $(TIME)
+
+bench: ## install pipeline against AES-CTR + SHA-256 alone
+	$(call deps,build)
+	@$(call preset,host)
+	@$(BUILD)/host/bench/bench_install
+
+clean: ## remove what was built
+	@rm -rf $(BUILD)

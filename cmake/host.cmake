@@ -1,0 +1,62 @@
+# What is built for PCs only: host library, crypto port, simulated device, command line, tests, fuzz targets, benchmarks.
+
+find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+gw_library(godwit-crypto-openssl GLOB ports/crypto/openssl.c LINK godwit OpenSSL::Crypto)
+target_include_directories(godwit-crypto-openssl ${GW_SCOPE_godwit-crypto-openssl} ports/crypto)
+
+# Host code reads lib's internal CBOR and COSE interfaces (lib/src): one encoder and one decoder for both sides.
+gw_library(godwit-host GLOB host/*.c LINK godwit godwit-crypto-openssl OpenSSL::Crypto PkgConfig::JANSSON)
+target_include_directories(godwit-host ${GW_SCOPE_godwit-host} . host lib/src)
+
+gw_library(godwit-posix GLOB ports/posix/*.c EXCLUDE "_main\\.c$" LINK godwit-host godwit-boot-main)
+target_include_directories(godwit-posix ${GW_SCOPE_godwit-posix} ports/posix)
+
+file(GLOB cli CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} cli/*.c)
+gw_program(godwit-cli SOURCES ${cli} LINK godwit-posix godwit-host)
+if(TARGET godwit-cli)
+  set_target_properties(godwit-cli PROPERTIES OUTPUT_NAME godwit)
+endif()
+gw_program(godwit-device SOURCES ports/posix/device_main.c LINK godwit-posix)
+gw_program(godwit-boot SOURCES ports/posix/boot_main.c LINK godwit-posix)
+
+# ---- tests: each tests/unit/test_x.c is one cmocka program build/<preset>/tests/test_x --------------------------
+gw_library(godwit-testing GLOB tests/support/*.c tests/flashsim/*.c LINK godwit-posix godwit-host PkgConfig::CMOCKA)
+target_include_directories(godwit-testing ${GW_SCOPE_godwit-testing} tests tests/support tests/flashsim)
+
+file(GLOB units CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} tests/unit/test_*.c)
+foreach(unit ${units})
+  get_filename_component(name ${unit} NAME_WE)
+  gw_program(${name} SOURCES ${unit} LINK godwit-testing DIR tests)
+  target_compile_definitions(${name} PRIVATE GW_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+endforeach()
+
+gw_program(kat-openssl SOURCES tests/crypto/kat.c tests/crypto/kat_openssl.c LINK godwit-testing DIR tests)
+
+file(GLOB powercut CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} tests/powercut/*.c)
+gw_program(powercut SOURCES ${powercut} LINK godwit-testing)
+
+# ---- fuzz targets: with a driver that reads files or stdin, and with libFuzzer --------------------------------
+file(GLOB fuzzers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} fuzz/fuzz_*.c)
+foreach(fuzzer ${fuzzers})
+  get_filename_component(name ${fuzzer} NAME_WE)
+  if(GW_LIBFUZZER)
+    gw_program(${name} SOURCES ${fuzzer} LINK godwit-testing -fsanitize=fuzzer DIR fuzz)
+  else()
+    gw_program(${name} SOURCES ${fuzzer} fuzz/driver.c LINK godwit-testing DIR fuzz)
+  endif()
+endforeach()
+
+file(GLOB benches CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} bench/bench_*.c)
+foreach(bench ${benches})
+  get_filename_component(name ${bench} NAME_WE)
+  gw_program(${name} SOURCES ${bench} LINK godwit-testing DIR bench)
+endforeach()
+
+file(GLOB examples CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} examples/*/*.c)
+if(examples)
+  gw_library(godwit-examples STRICT GLOB examples/*/*.c LINK godwit)
+endif()
