@@ -99,6 +99,13 @@ static int settle(const char *temporary, const char *path, bool force, struct gw
     return GWH_OK;
 }
 
+mode_t gwh_mode(mode_t mode)
+{
+    mode_t mask = umask(0);
+    (void)umask(mask);
+    return mode & ~mask;
+}
+
 int gwh_file_write(const char *path, struct gw_span bytes, mode_t mode, bool force, struct gwh_error *err)
 {
     char temporary[GWH_PATH_MAX + 16];
@@ -115,7 +122,7 @@ int gwh_file_write(const char *path, struct gw_span bytes, mode_t mode, bool for
         return gwh_fail_errno(err, "cannot write beside %s", path);
     }
     int e = GWH_OK;
-    if (write_all(fd, bytes) != 0 || fchmod(fd, mode) != 0 || fsync(fd) != 0) {
+    if (write_all(fd, bytes) != 0 || fchmod(fd, gwh_mode(mode)) != 0 || fsync(fd) != 0) {
         e = gwh_fail_errno(err, "cannot write %s", path);
     }
     if (close(fd) != 0 && e == GWH_OK) {

@@ -14,8 +14,10 @@
 
 /* Reads all of `path`, at most `max` bytes (more: GW_ERR_LIMIT). Appends to `out`. */
 int gwh_file_read(struct gwh_buf *out, const char *path, size_t max, struct gwh_error *err);
-/* Writes it; `mode` as in open(2), not narrowed by the umask for files that only their owner may read. */
+/* Writes it; `mode` as in open(2). */
 int gwh_file_write(const char *path, struct gw_span bytes, mode_t mode, bool force, struct gwh_error *err);
+/* A mode without what the umask takes away. */
+mode_t gwh_mode(mode_t mode);
 /* Makes a folder; that it exists is fine. */
 int gwh_folder_make(const char *path, struct gwh_error *err);
 bool gwh_file_exists(const char *path);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cose.h"
+#include "frames.h"
 #include "release.h"
 
 #define HEAD_MAX 1024u
@@ -169,33 +170,28 @@ int gwh_each_payload(const struct gw_manifest *m, int (*each)(void *ctx, const s
 
 /* ---- Payload files ---------------------------------------------------------------------------------------------------- */
 
+/* Frame by frame through the receiver of devices: the one that will take it apart there. */
 static int check_chain(const struct gw_crypto *c, const struct gw_payload *p, struct gw_span file,
                        struct gwh_buf *content)
 {
-    uint8_t expect[32], digest[32];
-    size_t step = p->frame_size + 32u, at = 0;
-    memcpy(expect, p->head, 32);
-    while (at < file.n) {
-        bool last = file.n - at <= p->frame_size;
-        size_t n = last ? file.n - at : step;
-        if (n > file.n - at) {
-            return GW_ERR_FRAME_HASH;
-        }
-        int e = gw_sha256(c, file.p + at, n, digest);
-        if (e != GW_OK) {
-            return e;
-        }
-        if (!gw_equal(digest, expect, 32)) {
-            return GW_ERR_FRAME_HASH;
-        }
-        memcpy(expect, file.p + at, last ? 0 : 32);
-        e = gwh_buf_add(content, file.p + at + (last ? 0 : 32), last ? n : n - 32);
-        if (e != GW_OK) {
-            return e;
-        }
-        at += n;
+    struct gw_frames frames;
+    struct gw_span out;
+    int e = GW_OK;
+    uint8_t *frame = malloc(p->frame_size + 32u);
+    if (frame == NULL) {
+        return GW_ERR_SPACE;
     }
-    return content->n == gw_payload_content(p) ? GW_OK : GW_ERR_FRAME_HASH;
+    gw_frames_start(&frames, p, 0, p->head);
+    while (e == GW_OK && gw_frames_length(&frames) > 0) {
+        uint32_t at = gw_frames_offset(&frames);
+        (void)gw_frames_push(&frames, frame, file.p + at, file.n - at);
+        e = gw_frames_complete(&frames) ? gw_frames_check(&frames, c, frame, &out) : GW_ERR_PAYLOAD_SHORT;
+        if (e == GW_OK) {
+            e = gwh_buf_add(content, out.p, out.n);
+        }
+    }
+    free(frame);
+    return e == GW_OK && content->n != gw_payload_content(p) ? GW_ERR_FRAME_HASH : e;
 }
 
 static int check_image(const struct gw_crypto *c, const struct gwh_place *at, struct gw_span cek,
