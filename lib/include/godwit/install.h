@@ -56,6 +56,15 @@ struct gw_progress {
     uint32_t asked_again; /* bytes given up by an interruption or a bad frame, since open */
 };
 
+/* A chain of frames being received (SPEC.md, section 5). Opaque. */
+struct gw_frames {
+    uint8_t expect[GW_DIGEST_SIZE]; /* SHA-256 of the next frame */
+    uint32_t size;                  /* of the payload file */
+    uint32_t frame_size;            /* ciphertext in a full frame */
+    uint32_t frame;                 /* frames that were checked */
+    uint32_t held;                  /* bytes of the current one in the buffer */
+};
+
 /* An install. Opaque: `sizeof` is printed by `make size`. */
 struct gw_install {
     const struct gw_install_config *config;
@@ -67,20 +76,18 @@ struct gw_install {
     struct gw_payload payload;
     struct gw_sha256 hash;
     uint8_t cek[32];
-    uint8_t expect[GW_DIGEST_SIZE];    /* hash of the next frame */
+    struct gw_frames frames;
     struct gw_area target;             /* of the current component */
     struct gw_area work;
     struct gw_area manifest_area;
     struct gw_area source;             /* of a copy */
     uint32_t state;
     uint32_t step;                     /* which choice of the plan */
-    uint32_t frame;                    /* complete frames of the current payload */
-    uint32_t held;                     /* bytes of the current frame in the buffer */
-    uint32_t frame_bytes;              /* size of the current frame in the payload file */
-    uint32_t content;                  /* ciphertext bytes of the payload */
     uint32_t written;                  /* bytes of the image */
     uint32_t erased_to;                /* offset in the target that this session has erased up to */
-    uint32_t position;                 /* of copying and reading back */
+    uint32_t component;                /* id of the current one */
+    uint32_t piece_at, piece;          /* checked ciphertext, then plaintext, in the buffer */
+    uint32_t position;                 /* of copying, erasing and reading back */
     uint32_t done_before;              /* payload bytes of components that are complete */
     uint32_t asked_again;
     uint32_t salvage;                  /* the work block holds the head of the block being redone */
