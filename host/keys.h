@@ -1,0 +1,53 @@
+/*
+ * keys.h - keys on a PC: P-256 (ES256) and RSA-2048/3072 (PS256), in PEM files, by OpenSSL 3.
+ *
+ * Private keys are PKCS#8, mode 0600, never overwritten without force, encrypted if a passphrase is given. Everything
+ * else refuses them with a named error. What is not here: tokens; for them there is the way by digest and signature
+ * (`godwit release sign --digest-out`, `--signature-in`).
+ */
+#ifndef GWH_KEYS_H
+#define GWH_KEYS_H
+
+#include <openssl/types.h>
+
+#include "encode.h"
+#include "error.h"
+
+enum gwh_key_kind { GWH_P256, GWH_RSA2048, GWH_RSA3072 };
+
+/* A key. `pub` views `bytes`: do not move it. Free with gwh_key_free(). All-zero: none. */
+struct gwh_key {
+    EVP_PKEY *evp;
+    bool is_private;
+    struct gw_pubkey pub;   /* roles are the caller's to set */
+    uint8_t bytes[416];     /* x || y, or n || e */
+    uint8_t thumbprint[32]; /* RFC 9679; the first 8 bytes are the key id */
+};
+
+/* The OpenSSL port with what encoding needs beyond it; the same for everybody, safe in threads. */
+const struct gwh_crypto *gwh_openssl(void);
+
+int gwh_key_new(struct gwh_key *key, enum gwh_key_kind kind, struct gwh_error *err);
+void gwh_key_free(struct gwh_key *key);
+/* A private or public key from PEM. `passphrase` may be NULL. */
+int gwh_key_load(struct gwh_key *key, const char *path, const char *passphrase, struct gwh_error *err);
+/* The same from memory; `name` for messages. `*rest` (may be NULL) receives where the next key of the file starts, in `pem`. */
+int gwh_key_parse(struct gwh_key *key, struct gw_span pem, const char *name, const char *passphrase, size_t *rest,
+                  struct gwh_error *err);
+/* Insists on a private one. */
+int gwh_key_load_private(struct gwh_key *key, const char *path, const char *passphrase, struct gwh_error *err);
+int gwh_key_save(const struct gwh_key *key, const char *path, const char *passphrase, bool force,
+                 struct gwh_error *err);
+int gwh_key_save_public(const struct gwh_key *key, const char *path, bool force, struct gwh_error *err);
+/* PEM text of the public half. Appends. */
+int gwh_key_public_pem(struct gwh_buf *out, const struct gwh_key *key, struct gwh_error *err);
+/* A signer for the encoders; `key` must outlive it. */
+void gwh_key_signer(struct gwh_signer *signer, struct gwh_key *key);
+/* The private number of a P-256 key. GW_ERR_VALUE for others. */
+int gwh_key_secret(const struct gwh_key *key, uint8_t d[32]);
+/* "P-256", "RSA-3072" ... */
+const char *gwh_key_kind_name(const struct gwh_key *key);
+/* First line of a passphrase file, in `out` (a string). */
+int gwh_passphrase_read(struct gwh_buf *out, const char *path, struct gwh_error *err);
+
+#endif
