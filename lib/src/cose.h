@@ -56,9 +56,26 @@ struct gw_keyring {
 GW_MUST_USE int gw_cose_verify(const struct gw_keyring *ring, const char *type, const struct gw_policy_line *policy,
                                uint32_t policy_count, const uint8_t *cose, size_t n, struct gw_span *payload);
 
-/* Thumbprint of a public key (RFC 9679): SHA-256 of its COSE_Key with only the required members. */
-GW_MUST_USE int gw_key_thumbprint(const struct gw_crypto *crypto, const struct gw_pubkey *key, uint8_t digest[32]);
-/* Reads a COSE_Key map (RFC 9052 section 7; RFC 9053 section 7.1, RFC 8230): public parts only. kid may be NULL. */
+/*
+ * Reads a COSE_Key map (RFC 9052 section 7; RFC 9053 section 7.1, RFC 8230), public parts only: GW_ERR_KEY_WEAK,
+ * GW_ERR_ALGORITHM. A P-256 key without label 3 has algorithm 0. A kid (label 2) is refused unless `kid` is given.
+ */
 void gw_cose_key(struct gw_cbor *c, struct gw_pubkey *key, struct gw_span *kid);
+/* The same for a key that signs: it must name its algorithm. */
+void gw_cose_signing_key(struct gw_cbor *c, struct gw_pubkey *key);
+
+/* GW_ERR_VALUE if two of n keys are one (get: writes key i or returns an error, which is handed on). */
+GW_MUST_USE int gw_keys_distinct(int (*get)(const void *keys, uint32_t i, struct gw_pubkey *key), const void *keys,
+                                 uint32_t n);
+
+/* What COSE_Signature, COSE_recipient and COSE_Encrypt begin with: protected header, unprotected header. */
+struct gw_cose_header {
+    struct gw_span protected_header;
+    struct gw_span kid;      /* n 0: none */
+    struct gw_span key;      /* encoded ephemeral COSE_Key; n 0: none */
+    struct gw_span manifest; /* digest that a grant is bound to, from the protected header; n 0: none */
+    int32_t algorithm;       /* from the protected header; from the unprotected one only if the other is empty; 0: none */
+};
+void gw_cose_headers(struct gw_cbor *c, struct gw_cose_header *h);
 
 #endif

@@ -217,6 +217,11 @@ int gw_layout_check(const struct gw_flash *flash, const struct gw_layout *layout
         layout->identity.size < GW_IDENTITY_MAX + GW_STORE_HEADER) {
         return GW_ERR_LAYOUT;
     }
+    for (uint32_t i = 0; i < 2 * layout->data_count; i++) { /* the slots' work blocks serve data areas too */
+        if (largest_block(flash, area_number(layout, 7 + i)) > largest_block(flash, layout->slot[i % 2])) {
+            return GW_ERR_LAYOUT;
+        }
+    }
     for (uint32_t i = 0; i < 2; i++) {
         bank = (struct gw_area){ layout->journal.start + i * (layout->journal.size / 2), layout->journal.size / 2 };
         if (bank.size < 1024 || !whole_blocks(flash, bank) ||

@@ -85,7 +85,9 @@ struct gw_install {
     uint32_t step;                     /* which choice of the plan */
     uint32_t written;                  /* bytes of the image */
     uint32_t erased_to;                /* offset in the target that this session has erased up to */
-    uint32_t position;                 /* of copying and reading back */
+    uint32_t component;                /* id of the current one */
+    uint32_t piece_at, piece;          /* checked ciphertext, then plaintext, in the buffer */
+    uint32_t position;                 /* of copying, erasing and reading back */
     uint32_t done_before;              /* payload bytes of components that are complete */
     uint32_t asked_again;
     uint32_t salvage;                  /* the work block holds the head of the block being redone */

@@ -73,8 +73,10 @@ GW_MUST_USE int gw_trust_open(struct gw_trust *trust, const struct gw_crypto *cr
                               const uint8_t *cose, size_t n);
 /* Parses the signed map alone, for showing it. Nothing else accepts its result: every use verifies by itself. */
 GW_MUST_USE int gw_trust_parse(struct gw_trust *trust, const uint8_t *map, size_t n);
-/* Key number i, views into the bundle; `id` (may be NULL) receives the first eight bytes of its thumbprint (RFC 9679). */
-GW_MUST_USE int gw_trust_key(const struct gw_trust *trust, uint32_t i, struct gw_pubkey *key, struct gw_span *id);
+/* Key number i, views into the bundle. Its key id: the first 8 bytes of gw_key_thumbprint(). */
+GW_MUST_USE int gw_trust_key(const struct gw_trust *trust, uint32_t i, struct gw_pubkey *key);
+/* Thumbprint of a public key (RFC 9679): SHA-256 of its COSE_Key with only the required members. */
+GW_MUST_USE int gw_key_thumbprint(const struct gw_crypto *crypto, const struct gw_pubkey *key, uint8_t digest[32]);
 
 /* ---- Manifest ----------------------------------------------------------------------------------------------- */
 
@@ -141,8 +143,9 @@ struct gw_dependency {
 
 /*
  * Verifies a manifest (COSE_Sign, type "godwit/manifest/1") by the policy of a verified bundle and parses it. Errors
- * of trust, format and the manifest's own contradictions (GW_ERR_FLOOR_ABOVE, GW_ERR_EPOCH); whether it suits a
- * device is gw_plan_make()'s to say.
+ * of trust, format and the manifest's own contradictions (GW_ERR_FLOOR_ABOVE); GW_ERR_EPOCH for an epoch above the
+ * bundle's. An older epoch is no error here: what was installed before the epoch rose still starts; gw_plan_make()
+ * refuses to install it, and says whether a release suits a device.
  */
 GW_MUST_USE int gw_manifest_open(struct gw_manifest *m, const struct gw_crypto *crypto, const struct gw_trust *trust,
                                  const uint8_t *cose, size_t n);
@@ -231,6 +234,7 @@ struct gw_facts {
     bool has_installed;           /* false: nothing was ever confirmed */
     struct gw_order installed;    /* the confirmed release */
     struct gw_order floor;
+    uint32_t epoch;               /* of the trust bundle in use: a release of another epoch is refused */
     const uint8_t (*rejected)[GW_DIGEST_SIZE]; /* manifests tried and left; may be NULL */
     uint32_t rejected_count;
     const struct gw_head *head;   /* verified; may be NULL */

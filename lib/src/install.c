@@ -1,0 +1,538 @@
+/*
+ * install.c - the second half of an install: bytes come in, checked frames go to flash, the slot becomes STAGED.
+ *
+ * Keeps true: the slot is EMPTY in the journal before its first byte changes; each frame is authenticated before it is
+ * decrypted; a block is erased in the session that writes it; what the journal calls written was written; the slot is
+ * staged only after all of it was read back and matched the signed digest. One state, one function, one unit of work.
+ */
+#include "installer.h"
+
+#include <string.h>
+
+#define BAD_FRAMES_MAX 3u /* in a row; then the source is given up */
+#define SOURCE_NAME 8u    /* bytes of a source's name in a progress record */
+#define COPY_UNIT 1024u   /* copies are multiples of it, so that they continue at whole write units */
+
+typedef int (*state_function)(struct gw_install *inst);
+
+static const struct gw_flash *flash_of(const struct gw_install *inst)
+{
+    return inst->config->dev->flash;
+}
+
+static const struct gw_choice *choice_of(const struct gw_install *inst)
+{
+    return &inst->plan.choice[inst->step];
+}
+
+static int go(struct gw_install *inst, enum gw_install_state state)
+{
+    inst->state = state;
+    inst->position = 0;
+    return GW_MORE;
+}
+
+/* ---- Records -------------------------------------------------------------------------------------------------- */
+
+/* Does the journal say that this manifest is being installed into this slot? Then the slot holds it, whole. */
+static int recall_install(const struct gw_install *inst)
+{
+    uint8_t r[1 + GW_DIGEST_SIZE];
+    uint32_t n = 0;
+
+    int err = gw_journal_get(inst->config->dev->journal, GW_REC_INSTALL, r, sizeof r, &n);
+    if (err != GW_OK) {
+        return err;
+    }
+    bool ours = n == sizeof r && r[0] == inst->slot && memcmp(r + 1, inst->manifest.digest, GW_DIGEST_SIZE) == 0;
+    return ours ? GW_OK : GW_ERR_NOTHING;
+}
+
+static int keep_install(struct gw_install *inst)
+{
+    uint8_t r[1 + GW_DIGEST_SIZE];
+
+    r[0] = inst->slot;
+    memcpy(r + 1, inst->manifest.digest, GW_DIGEST_SIZE);
+    int err = gw_install_note(inst); /* first: a progress record counts only with the install record after it */
+    return err == GW_OK ? gw_journal_put(inst->config->dev->journal, GW_REC_INSTALL, r, sizeof r) : err;
+}
+
+/* What tells the source of a component from another source of the same image. */
+static const uint8_t *source_name(const struct gw_install *inst)
+{
+    return choice_of(inst)->copy ? inst->variant.digest : inst->payload.name;
+}
+
+int gw_install_note(struct gw_install *inst)
+{
+    uint8_t r[GW_PROGRESS_RECORD] = { 0 };
+
+    r[0] = (uint8_t)inst->step;
+    r[1] = (uint8_t)inst->salvage;
+    gw_put32(r + 2, inst->written);
+    if (inst->step < inst->plan.count) {
+        memcpy(r + 6, source_name(inst), SOURCE_NAME);
+    }
+    memcpy(r + 14, inst->frames.expect, GW_DIGEST_SIZE);
+    return gw_journal_put(inst->config->dev->journal, GW_REC_PROGRESS, r, sizeof r);
+}
+
+int gw_install_recall(struct gw_install *inst)
+{
+    uint8_t r[GW_PROGRESS_RECORD];
+    uint32_t n = 0;
+
+    int err = recall_install(inst);
+    if (err == GW_OK) {
+        err = gw_journal_get(inst->config->dev->journal, GW_REC_PROGRESS, r, sizeof r, &n);
+    }
+    if (err == GW_OK && (n != sizeof r || r[0] > inst->plan.count)) {
+        err = GW_ERR_NOTHING;
+    }
+    for (; err == GW_OK && inst->step < r[0]; inst->step++) {
+        err = gw_install_select(inst);
+        inst->done_before += choice_of(inst)->copy ? 0 : inst->payload.size;
+    }
+    if (err != GW_OK || inst->step == inst->plan.count) {
+        return err;
+    }
+    err = gw_install_select(inst);
+    if (err != GW_OK || memcmp(r + 6, source_name(inst), SOURCE_NAME) != 0 || gw_get32(r + 2) > inst->variant.size) {
+        return err; /* another source than before: this component from its start */
+    }
+    inst->salvage = r[1];
+    inst->written = gw_get32(r + 2);
+    if (!choice_of(inst)->copy) {
+        uint32_t frame = (inst->written + inst->payload.frame_size - 1) / inst->payload.frame_size;
+        gw_frames_start(&inst->frames, &inst->payload, frame, r + 14);
+    }
+    return GW_OK;
+}
+
+int gw_install_forget(struct gw_install *inst)
+{
+    struct gw_journal *j = inst->config->dev->journal;
+
+    int err = gw_journal_put(j, GW_REC_INSTALL, NULL, 0);
+    if (err == GW_OK) {
+        err = gw_journal_put(j, GW_REC_PROGRESS, NULL, 0);
+    }
+    return err == GW_OK ? gw_journal_settle(j) : err;
+}
+
+/* ---- Flash ---------------------------------------------------------------------------------------------------- */
+
+/* Copies up to a buffer full, at most n bytes, from one address to another; *moved of them. */
+static int move(struct gw_install *inst, uint32_t from, uint32_t to, uint32_t n, uint32_t *moved)
+{
+    const struct gw_flash *flash = flash_of(inst);
+    uint8_t *buffer = inst->config->buffer;
+    uint32_t most = (uint32_t)inst->config->buffer_size / COPY_UNIT * COPY_UNIT;
+
+    most = most < GW_FRAME_MAX ? most : GW_FRAME_MAX;
+    n = n < most ? n : most;
+    int err = gw_flash_read(flash, from, buffer, n);
+    if (err == GW_OK) {
+        uint32_t whole = gw_round_up(n, flash->write_size);
+        memset(buffer + n, flash->erased, whole - n);
+        err = gw_flash_write(flash, to, buffer, whole);
+    }
+    *moved = n;
+    return err;
+}
+
+/* Erases one block if `end` (an offset in the target) is not in erased flash yet: GW_MORE. GW_OK: it is. */
+static int erase_ahead(struct gw_install *inst, uint32_t end)
+{
+    if (end <= inst->erased_to) {
+        return GW_OK;
+    }
+    int err = gw_area_erase(flash_of(inst), inst->target, &inst->erased_to);
+    return err == GW_DONE ? GW_ERR_SLOT_SMALL : err;
+}
+
+/* ---- States --------------------------------------------------------------------------------------------------- */
+
+static int st_failed(struct gw_install *inst)
+{
+    return inst->error != GW_OK ? inst->error : GW_ERR_STATE;
+}
+
+static int st_clear(struct gw_install *inst)
+{
+    int err = gw_slots_clear(inst->config->dev, (enum gw_slot)inst->slot);
+    if (err == GW_OK) {
+        err = gw_install_forget(inst);
+    }
+    return err == GW_OK ? go(inst, GW_ST_ERASE) : err;
+}
+
+static int st_erase(struct gw_install *inst)
+{
+    int status = gw_area_erase(flash_of(inst), inst->manifest_area, &inst->position);
+
+    return status == GW_DONE ? go(inst, GW_ST_STORE) : status;
+}
+
+static int st_store(struct gw_install *inst)
+{
+    int err = gw_store_write(flash_of(inst), inst->manifest_area, inst->manifest_bytes.p,
+                             (uint32_t)inst->manifest_bytes.n);
+    if (err == GW_OK) {
+        err = gw_install_select(inst);
+    }
+    if (err == GW_OK) {
+        err = keep_install(inst);
+    }
+    return err == GW_OK ? go(inst, GW_ST_COMPONENT) : err;
+}
+
+/* The erase block in which writing goes on. */
+static int current_block(const struct gw_install *inst, struct gw_area *block)
+{
+    return gw_flash_block(flash_of(inst), inst->target.start + inst->written, block);
+}
+
+static enum gw_install_state source_state(const struct gw_install *inst)
+{
+    return choice_of(inst)->copy ? GW_ST_COPY : GW_ST_FETCH;
+}
+
+static int st_component(struct gw_install *inst)
+{
+    struct gw_area block;
+
+    if (inst->step == inst->plan.count) {
+        return go(inst, GW_ST_READY);
+    }
+    inst->erased_to = inst->written;
+    if (inst->written == inst->variant.size) {
+        return go(inst, GW_ST_READ_BACK);
+    }
+    int err = current_block(inst, &block);
+    if (err != GW_OK) {
+        return err;
+    }
+    if (block.start == inst->target.start + inst->written) {
+        return go(inst, source_state(inst));
+    }
+    /* An interruption in the middle of a block: behind what the journal calls written anything may be. */
+    return go(inst, inst->salvage != 0 ? GW_ST_RENEW : GW_ST_WORK);
+}
+
+static int st_work(struct gw_install *inst)
+{
+    int status = gw_area_erase(flash_of(inst), inst->work, &inst->position);
+
+    return status == GW_DONE ? go(inst, GW_ST_SAVE) : status;
+}
+
+/* One piece of the head of the spoiled block, to the work block or back from there; `then` when it is complete. */
+static int move_head(struct gw_install *inst, bool back, enum gw_install_state then)
+{
+    struct gw_area block;
+    uint32_t moved = 0;
+
+    int err = current_block(inst, &block);
+    if (err != GW_OK) {
+        return err;
+    }
+    uint32_t here = block.start + inst->position, there = inst->work.start + inst->position;
+    uint32_t left = inst->target.start + inst->written - here;
+    err = move(inst, back ? there : here, back ? here : there, left, &moved);
+    inst->position += moved;
+    if (err != GW_OK || moved < left) {
+        return err == GW_OK ? GW_MORE : err;
+    }
+    if (back) {
+        inst->erased_to = block.start + block.size - inst->target.start;
+    } else {
+        inst->salvage = 1;
+        err = gw_install_note(inst);
+    }
+    return err == GW_OK ? go(inst, then) : err;
+}
+
+static int st_save(struct gw_install *inst)
+{
+    return move_head(inst, false, GW_ST_RENEW);
+}
+
+static int st_renew(struct gw_install *inst)
+{
+    struct gw_area block;
+
+    int err = current_block(inst, &block);
+    if (err == GW_OK) {
+        err = gw_flash_erase(flash_of(inst), block.start);
+    }
+    return err == GW_OK ? go(inst, GW_ST_RESTORE) : err;
+}
+
+static int st_restore(struct gw_install *inst)
+{
+    return move_head(inst, true, source_state(inst));
+}
+
+/* Drops a bad frame; gives the source up after several in a row. */
+static int bad_frame(struct gw_install *inst, uint32_t length)
+{
+    inst->asked_again += length;
+    inst->refused++;
+    if (inst->refused >= BAD_FRAMES_MAX) {
+        inst->error = GW_ERR_FRAME_HASH;
+    }
+    return GW_ERR_FRAME_HASH;
+}
+
+static int st_fetch(struct gw_install *inst)
+{
+    const struct gw_crypto *crypto = inst->config->dev->crypto;
+    uint8_t *buffer = inst->config->buffer;
+    uint32_t length = gw_frames_length(&inst->frames);
+    uint8_t key[32];
+    struct gw_span content;
+
+    if (!gw_frames_complete(&inst->frames)) {
+        uint32_t next = inst->written + inst->payload.frame_size;
+        int err = erase_ahead(inst, next < inst->variant.size ? next : inst->variant.size);
+        return err == GW_OK ? GW_WANT : err;
+    }
+    uint32_t block = inst->frames.frame * (inst->payload.frame_size / 16);
+    int err = gw_frames_check(&inst->frames, crypto, buffer, &content);
+    if (err == GW_ERR_FRAME_HASH) {
+        return bad_frame(inst, length);
+    }
+    inst->refused = 0;
+    inst->piece_at = (uint32_t)(length - content.n);
+    inst->piece = (uint32_t)content.n;
+    if (err == GW_OK && inst->payload.cipher != 0) {
+        const struct gw_choice *c = choice_of(inst);
+        size_t key_size = inst->payload.cipher == GW_ALG_A128CTR ? 16 : 32;
+        err = gw_payload_key(crypto, inst->cek, inst->cek_size, inst->component, c->variant, c->payload, key, key_size);
+        if (err == GW_OK && crypto->aes_ctr(crypto->ctx, key, key_size, block, buffer + inst->piece_at, content.n) != 0) {
+            err = GW_ERR_CRYPTO;
+        }
+        gw_wipe(key, sizeof key);
+    }
+    return err == GW_OK ? go(inst, GW_ST_WRITE) : err;
+}
+
+static int st_write(struct gw_install *inst)
+{
+    const struct gw_flash *flash = flash_of(inst);
+    uint8_t *piece = inst->config->buffer + inst->piece_at;
+    uint32_t whole = gw_round_up(inst->piece, flash->write_size);
+
+    if (inst->piece > inst->variant.size - inst->written) {
+        return GW_ERR_PAYLOAD_LONG;
+    }
+    int err = erase_ahead(inst, inst->written + inst->piece);
+    if (err != GW_OK) {
+        return err;
+    }
+    memset(piece + inst->piece, flash->erased, whole - inst->piece);
+    err = gw_flash_write(flash, inst->target.start + inst->written, piece, whole);
+    if (err == GW_OK) {
+        inst->written += inst->piece;
+        inst->salvage = 0;
+        err = gw_install_note(inst);
+    }
+    if (err != GW_OK) {
+        return err;
+    }
+    return go(inst, gw_frames_length(&inst->frames) != 0 ? GW_ST_FETCH : GW_ST_READ_BACK);
+}
+
+static int st_copy(struct gw_install *inst)
+{
+    uint32_t left = inst->variant.size - inst->written, moved = 0;
+    uint32_t next = left < GW_FRAME_MAX ? left : GW_FRAME_MAX;
+
+    int err = erase_ahead(inst, inst->written + next);
+    if (err != GW_OK) {
+        return err;
+    }
+    err = move(inst, inst->source.start + inst->written, inst->target.start + inst->written, left, &moved);
+    if (err == GW_OK) {
+        inst->written += moved;
+        inst->salvage = 0;
+        err = gw_install_note(inst);
+    }
+    return err == GW_OK ? go(inst, moved == left ? GW_ST_READ_BACK : GW_ST_COPY) : err;
+}
+
+/* The component is complete and right: on to the next one. */
+static int next_component(struct gw_install *inst)
+{
+    int err = GW_OK;
+
+    inst->done_before += choice_of(inst)->copy ? 0 : inst->payload.size;
+    inst->step++;
+    inst->written = 0;
+    if (inst->step < inst->plan.count) {
+        err = gw_install_select(inst);
+    }
+    if (err == GW_OK) {
+        err = gw_install_note(inst);
+    }
+    return err == GW_OK ? go(inst, GW_ST_COMPONENT) : err;
+}
+
+static int st_read_back(struct gw_install *inst)
+{
+    const struct gw_crypto *c = inst->config->dev->crypto;
+    uint8_t *buffer = inst->config->buffer;
+    uint8_t digest[GW_DIGEST_SIZE];
+    uint32_t n = inst->variant.size - inst->position;
+
+    if (inst->position == 0 && c->sha256_start(c->ctx, &inst->hash) != 0) {
+        return GW_ERR_CRYPTO;
+    }
+    n = n < GW_INSTALL_BUFFER_MIN ? n : GW_INSTALL_BUFFER_MIN;
+    int err = gw_flash_read(flash_of(inst), inst->target.start + inst->position, buffer, n);
+    if (err != GW_OK) {
+        return err;
+    }
+    if (c->sha256_update(c->ctx, &inst->hash, buffer, n) != 0) {
+        return GW_ERR_CRYPTO;
+    }
+    inst->position += n;
+    if (inst->position < inst->variant.size) {
+        return GW_MORE;
+    }
+    if (c->sha256_finish(c->ctx, &inst->hash, digest) != 0) {
+        return GW_ERR_CRYPTO;
+    }
+    if (!gw_equal(digest, inst->variant.digest, sizeof digest)) {
+        err = gw_install_forget(inst); /* the next attempt begins afresh */
+        return err == GW_OK ? GW_ERR_IMAGE_DIGEST : err;
+    }
+    return next_component(inst);
+}
+
+static int st_ready(struct gw_install *inst)
+{
+    (void)inst;
+    return GW_DONE;
+}
+
+static const state_function states[GW_ST_COUNT] = {
+    [GW_ST_FAILED] = st_failed,       [GW_ST_CLEAR] = st_clear,     [GW_ST_ERASE] = st_erase,
+    [GW_ST_STORE] = st_store,         [GW_ST_COMPONENT] = st_component, [GW_ST_WORK] = st_work,
+    [GW_ST_SAVE] = st_save,           [GW_ST_RENEW] = st_renew,     [GW_ST_RESTORE] = st_restore,
+    [GW_ST_FETCH] = st_fetch,         [GW_ST_WRITE] = st_write,     [GW_ST_COPY] = st_copy,
+    [GW_ST_READ_BACK] = st_read_back, [GW_ST_READY] = st_ready,
+};
+
+int gw_install_select(struct gw_install *inst)
+{
+    const struct gw_device *dev = inst->config->dev;
+    const struct gw_choice *choice = choice_of(inst);
+    struct gw_component c;
+
+    int err = gw_manifest_component(&inst->manifest, choice->component, &c);
+    if (err == GW_OK) {
+        err = gw_component_variant(&c, choice->variant, &inst->variant);
+    }
+    if (err == GW_OK && !choice->copy) {
+        err = gw_variant_payload(&inst->variant, choice->payload, &inst->payload);
+    }
+    if (err == GW_OK) {
+        err = gw_component_area(dev, (enum gw_slot)inst->slot, c.kind, c.id, &inst->target);
+    }
+    if (err == GW_OK && choice->copy) {
+        err = gw_component_area(dev, (enum gw_slot)(inst->slot ^ 1u), c.kind, c.id, &inst->source);
+    }
+    inst->component = c.id;
+    inst->written = 0;
+    inst->salvage = 0;
+    gw_frames_start(&inst->frames, &inst->payload, 0, inst->payload.head);
+    return err;
+}
+
+/* ---- The caller's side ---------------------------------------------------------------------------------------- */
+
+int gw_install_poll(struct gw_install *inst)
+{
+    int status = states[inst->state < GW_ST_COUNT ? inst->state : GW_ST_FAILED](inst);
+
+    if (status < 0 && status != GW_ERR_FRAME_HASH) {
+        inst->error = status;
+    }
+    if (inst->error != GW_OK) {
+        inst->state = GW_ST_FAILED;
+    }
+    return status;
+}
+
+int gw_install_want(struct gw_install *inst, struct gw_want *want)
+{
+    if (inst->state != GW_ST_FETCH || gw_frames_complete(&inst->frames)) {
+        return GW_ERR_STATE;
+    }
+    memcpy(want->payload, inst->payload.name, GW_DIGEST_SIZE);
+    want->offset = gw_frames_offset(&inst->frames);
+    want->longest = inst->payload.size - want->offset;
+    want->frame = gw_frames_length(&inst->frames) - inst->frames.held;
+    return GW_OK;
+}
+
+int gw_install_push(struct gw_install *inst, const uint8_t *bytes, size_t n, size_t *used)
+{
+    *used = 0;
+    if (inst->state == GW_ST_FAILED) {
+        return st_failed(inst);
+    }
+    if (inst->state == GW_ST_READ_BACK || inst->state == GW_ST_READY) {
+        return n == 0 ? GW_OK : GW_ERR_PAYLOAD_LONG;
+    }
+    if (inst->state == GW_ST_FETCH) {
+        *used = gw_frames_push(&inst->frames, inst->config->buffer, bytes, n);
+    }
+    return GW_OK;
+}
+
+int gw_install_end(struct gw_install *inst)
+{
+    bool short_of = inst->state == GW_ST_FETCH && !gw_frames_complete(&inst->frames);
+
+    return short_of ? GW_ERR_PAYLOAD_SHORT : GW_OK;
+}
+
+int gw_install_finish(struct gw_install *inst)
+{
+    if (inst->state != GW_ST_READY) {
+        return inst->error != GW_OK ? inst->error : GW_ERR_STATE;
+    }
+    int err = gw_slots_stage(inst->config->dev, (enum gw_slot)inst->slot, &inst->release);
+    if (err == GW_OK) {
+        err = gw_install_forget(inst);
+    }
+    gw_wipe(inst, sizeof *inst);
+    return err;
+}
+
+int gw_install_abort(struct gw_install *inst, bool forget)
+{
+    int err = GW_OK;
+
+    if (inst->config != NULL) {
+        err = forget ? gw_install_forget(inst) : gw_journal_settle(inst->config->dev->journal);
+    }
+    gw_wipe(inst, sizeof *inst);
+    return err;
+}
+
+void gw_install_progress(const struct gw_install *inst, struct gw_progress *progress)
+{
+    bool fetching = inst->state == GW_ST_FETCH || inst->state == GW_ST_WRITE;
+
+    progress->done = inst->done_before + (fetching ? gw_frames_offset(&inst->frames) - inst->frames.held : 0);
+    if (inst->state == GW_ST_READ_BACK && !choice_of(inst)->copy) {
+        progress->done += inst->payload.size;
+    }
+    progress->total = inst->plan.fetch_bytes;
+    progress->asked_again = inst->asked_again;
+}

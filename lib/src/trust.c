@@ -1,0 +1,160 @@
+/*
+ * trust.c - trust bundles (SPEC.md, section 3): the keys, policies and revocations that the roots have signed.
+ *
+ * It does not decide which bundle is in use, nor when a newer one takes effect: that is the flash side's.
+ */
+#include <string.h>
+
+#include "cose.h"
+#include "fields.h"
+
+#define ROLES (GW_ROLE_AUTHOR | GW_ROLE_APPROVER | GW_ROLE_DISTRIBUTOR)
+#define HOST_MAX 253u
+
+struct bundle {
+    struct gw_trust trust;
+    struct gw_span policy;
+};
+#define AT(field) offsetof(struct bundle, field)
+
+static const struct gw_field fields[] = {
+    { 1, GW_FIELD_VERSION | GW_FIELD_NEEDED, 0, 1, 0 },
+    { 2, GW_FIELD_U32 | GW_FIELD_NEEDED, AT(trust.version), 1, 0 },
+    { 3, GW_FIELD_U32 | GW_FIELD_NEEDED, AT(trust.epoch), 0, 0 },
+    { 4, GW_FIELD_LIST | GW_FIELD_NEEDED, AT(trust.keys), AT(trust.key_count), GW_KEYS_MAX },
+    { 5, GW_FIELD_LIST, AT(trust.revoked), 0, 0 },
+    { 6, GW_FIELD_LIST, AT(policy), AT(trust.policy_count), GW_POLICY_MAX },
+    { 7, GW_FIELD_LIST, AT(trust.pins), 0, 0 },
+    { 8, GW_FIELD_LIST, AT(trust.hosts), 0, 0 },
+};
+
+static uint32_t in_range(struct gw_cbor *c, uint32_t most)
+{
+    uint32_t v = gw_cbor_u32(c);
+    if (v == 0 || v > most) {
+        gw_cbor_fail(c, GW_ERR_VALUE);
+    }
+    return v;
+}
+
+static void read_digest(struct gw_cbor *c, void *ctx)
+{
+    uint8_t digest[GW_DIGEST_SIZE];
+    (void)ctx;
+    gw_cbor_fixed(c, digest, sizeof digest);
+}
+
+static void read_host(struct gw_cbor *c, void *ctx)
+{
+    struct gw_span s = gw_cbor_text(c);
+    (void)ctx;
+    if (s.n == 0 || s.n > HOST_MAX) {
+        gw_cbor_fail(c, GW_ERR_VALUE);
+    }
+}
+
+static void read_line(struct gw_cbor *c, void *ctx)
+{
+    struct gw_policy_line **line = ctx;
+    gw_cbor_tuple(c, 2);
+    (*line)->roles = in_range(c, ROLES);
+    (*line)->count = in_range(c, GW_SIGNATURES_MAX);
+    (*line)++;
+}
+
+int gw_trust_key(const struct gw_trust *trust, uint32_t i, struct gw_pubkey *key)
+{
+    struct gw_cbor c;
+    struct gw_pubkey k;
+    uint32_t roles;
+    int error = gw_list_at(trust->keys, i, &c);
+
+    if (error != GW_OK) {
+        return error;
+    }
+    gw_cbor_tuple(&c, 2);
+    roles = in_range(&c, ROLES);
+    gw_cose_signing_key(&c, &k);
+    if (c.error == GW_OK) {
+        *key = k;
+        key->roles = roles;
+    }
+    return c.error;
+}
+
+/* (x, y) and (x, -y) have one private key: whoever has it must not count as two. */
+int gw_keys_distinct(int (*get)(const void *keys, uint32_t i, struct gw_pubkey *key), const void *keys, uint32_t n)
+{
+    struct gw_pubkey a, b;
+    int error = GW_OK;
+
+    for (uint32_t i = 0; i < n && error == GW_OK; i++) {
+        error = get(keys, i, &a);
+        for (uint32_t j = 0; j < i && error == GW_OK; j++) {
+            error = get(keys, j, &b);
+            if (error == GW_OK && a.x.n == b.x.n && memcmp(a.x.p, b.x.p, a.x.n) == 0) {
+                error = GW_ERR_VALUE;
+            }
+        }
+    }
+    return error;
+}
+
+static int get_key(const void *trust, uint32_t i, struct gw_pubkey *key)
+{
+    return gw_trust_key(trust, i, key);
+}
+
+int gw_trust_parse(struct gw_trust *trust, const uint8_t *map, size_t n)
+{
+    struct bundle b;
+    struct gw_policy_line *line = b.trust.policy;
+    struct gw_cbor c;
+    int error;
+
+    memset(&b, 0, sizeof b);
+    gw_cbor_init(&c, map, n);
+    (void)GW_FIELDS(&c, &b, fields);
+    error = gw_cbor_end(&c);
+    if (error == GW_OK) {
+        error = gw_keys_distinct(get_key, &b.trust, b.trust.key_count);
+    }
+    if (error == GW_OK) {
+        error = gw_list_each(b.trust.revoked, read_digest, NULL);
+    }
+    if (error == GW_OK) {
+        error = gw_list_each(b.trust.pins, read_digest, NULL);
+    }
+    if (error == GW_OK) {
+        error = gw_list_each(b.trust.hosts, read_host, NULL);
+    }
+    if (error == GW_OK) {
+        error = gw_list_each(b.policy, read_line, &line);
+    }
+    if (error != GW_OK) {
+        return error;
+    }
+    if (b.trust.policy_count == 0) {
+        b.trust.policy_count = 1;
+        b.trust.policy[0].roles = GW_ROLE_AUTHOR;
+        b.trust.policy[0].count = 1;
+    }
+    *trust = b.trust;
+    trust->bytes.p = map;
+    trust->bytes.n = n;
+    return GW_OK;
+}
+
+int gw_trust_open(struct gw_trust *trust, const struct gw_crypto *crypto, const struct gw_roots *roots,
+                  const uint8_t *cose, size_t n)
+{
+    struct gw_keyring ring = { crypto, NULL, roots };
+    struct gw_policy_line line = { GW_ROLE_ROOT, roots->threshold };
+    struct gw_span map;
+    int error = n > GW_TRUST_MAX ? GW_ERR_LIMIT : gw_cose_verify(&ring, GW_TYPE_TRUST, &line, 1, cose, n, &map);
+
+    if (error == GW_ERR_SIGNERS_FEW) {
+        return GW_ERR_ROOTS_FEW;
+    }
+    return error != GW_OK ? error : gw_trust_parse(trust, map.p, map.n);
+}
