@@ -344,7 +344,7 @@ json_t *gwh_show_trust(const struct gw_trust *t)
                                                       (json_int_t)t->policy[i].count));
     }
     set(o, "manifests need", policy);
-    for (uint32_t i = 0; i < t->key_count && gw_trust_key(t, i, &k, NULL) == GW_OK; i++) {
+    for (uint32_t i = 0; i < t->key_count && gw_trust_key(t, i, &k) == GW_OK; i++) {
         (void)json_array_append_new(keys, show_pubkey(&k));
     }
     set(o, "keys", keys);
