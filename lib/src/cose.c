@@ -35,7 +35,8 @@ static bool whole_odd(struct gw_span s, size_t least, size_t most)
 static bool strong(const struct gw_pubkey *key)
 {
     if (key->algorithm == GW_ALG_PS256) {
-        return whole_odd(key->x, RSA_MIN, RSA_MAX) && whole_odd(key->y, 1, 8) && (key->y.n > 1 || key->y.p[0] > 1);
+        return whole_odd(key->x, RSA_MIN, RSA_MAX) && (key->x.n > RSA_MIN || key->x.p[0] >= 0x80) &&
+               whole_odd(key->y, 1, 4) && (key->y.n > 1 || key->y.p[0] > 1);
     }
     return key->x.n == 32 && key->y.n == 32;
 }
@@ -65,7 +66,7 @@ void gw_cose_key(struct gw_cbor *c, struct gw_pubkey *key, struct gw_span *kid)
             *kid = gw_cbor_bytes(c);
         } else if (label == 3) {
             key->algorithm = algorithm(c);
-        } else if (label == -1 && kty == KTY_EC2) {
+        } else if (label == -1 && kty != KTY_RSA) {
             curve = algorithm(c);
         } else if (label < 0 && label >= -3) {
             part[-label - 1] = gw_cbor_bytes(c);
@@ -229,7 +230,7 @@ int gw_cose_signature(const struct gw_cose_sign *s, uint32_t i, struct gw_cose_s
     gw_cbor_tuple(&c, 3);
     gw_cose_headers(&c, &h);
     signature = gw_cbor_bytes(&c);
-    if (h.manifest.n != 0) {
+    if (h.manifest.p != NULL) {
         gw_cbor_fail(&c, GW_ERR_UNKNOWN_KEY);
     }
     if (c.error == GW_OK) {
