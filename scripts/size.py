@@ -1,0 +1,149 @@
+#!/usr/bin/python3
+"""Weighs lib/ and boot/ for rv32imc and Cortex-M4 at -Os, and a whole bootloader for rv32imc; knows the budgets.
+
+    scripts/size.py [--functions]          exit code 1 when a budget is exceeded; --functions lists the largest
+    functions
+
+Counted: code and constants of our own files; what a file holds for people (strerror.c, selftest_*.c) is shown, but not
+in the totals: a product links it only by calling it. "Boot part" is what the linker really took from lib/ and boot/ for
+the whole bootloader. """
+import re
+import subprocess
+import sys
+
+from targets import ROOT, STRINGS, Target, sources
+
+OUT = ROOT / "build/size"
+BUDGET = {  # of issue 2, bytes
+    "boot part without crypto": 10 * 1024,
+    "lib without crypto, codec, agent": 18 * 1024,
+    "whole bootloader, rv32imc": 28 * 1024,
+    "RAM of an install": 10 * 1024,
+    "RAM of boot": 6 * 1024,
+}
+over = []
+
+
+def check(what, target, n):
+    limit = BUDGET[what]
+    verdict = "ok" if n <= limit else f"OVER by {n - limit}"
+    print(f"  {what:<36} {target:<10} {n:>7} of {limit:>6}  {verdict}")
+    if n > limit:
+        over.append(f"{what}, {target}")
+
+
+def weigh_files(targets):
+    """Compiles every file for every target. Returns {target: {file: (code, data)}}."""
+    sizes = {t.name: {} for t in targets}
+    for target in targets:
+        for source in sources():
+            out = OUT / target.name / (source.replace("/", "_") + ".o")
+            sizes[target.name][source] = target.size(target.compile(source, out))
+    print(f"{'file':<30}" + "".join(f"{t.name:>12}" for t in targets))
+    for source in sources():
+        mark = "  (for people)" if any(s in source for s in STRINGS) else ""
+        print(f"{source:<30}" + "".join(f"{sizes[t.name][source][0]:>12}" for t in targets) + mark)
+    for target in targets:
+        data = sum(d for _, d in sizes[target.name].values())
+        if data:
+            over.append(f"{target.name}: lib and boot have {data} bytes of data; they may have none")
+    return sizes
+
+
+def library(sizes):
+    counted = [f for f in sizes if f.startswith("lib/") and not any(s in f for s in STRINGS)]
+    return sum(sizes[f][0] for f in counted)
+
+
+def objects(target):
+    """sizeof of each public object."""
+    out = target.compile("tests/sizeboot/objects.c", OUT / target.name / "objects.o")
+    return {m.group(2): int(m.group(1), 16)
+            for m in re.finditer(r"^\S+ (\S+) \S size_of_(\S+)$", target.run("nm", "-S", out), re.M)}
+
+
+def bootloader(target):
+    """Links a whole bootloader. Returns (bytes of lib and boot in it, program bytes, RAM bytes, table of parts)."""
+    mbedtls = subprocess.run(["scripts/fetch-sources.sh", "mbedtls"], cwd=ROOT, check=True, capture_output=True,
+                             text=True).stdout.strip()
+    more = [f"-isystem{mbedtls}/include", f"-I{mbedtls}/library", f"-I{mbedtls}/3rdparty/p256-m/p256-m",
+            "-Iports/crypto",
+            '-DMBEDTLS_CONFIG_FILE="config/mbedtls_boot_config.h"', "-Wno-array-bounds"]
+    files = [s for s in sources()] + ["ports/crypto/mbedtls_boot.c", "tests/sizeboot/main.c", "tests/sizeboot/reset.S",
+                                      f"{mbedtls}/library/sha256.c", f"{mbedtls}/library/platform_util.c",
+                                      f"{mbedtls}/3rdparty/p256-m/p256-m/p256-m.c"]
+    folder = OUT / "bootloader"
+    made = []
+    for file in files:
+        name = file.replace(mbedtls + "/", "mbedtls_").replace("/", "_")
+        made.append(target.compile(file, folder / (name + ".o"), *more))
+    elf, link_map = folder / "bootloader.elf", folder / "bootloader.map"
+    target.run("gcc", *target.flags, "-nostartfiles", "-Wl,--gc-sections", "-Ttests/sizeboot/link.ld",
+               f"-Wl,-Map={link_map}", "-o", elf, *made)
+    parts = by_part(link_map.read_text())
+    code, _ = target.size(elf)
+    sections = target.run("size", "-A", elf)
+    data = sum(int(n) for n in re.findall(r"^\.data\s+(\d+)", sections, re.M))
+    bss = sum(int(n) for n in re.findall(r"^\.bss\s+(\d+)", sections, re.M))
+    return sum(parts.get(p, 0) for p in ("lib", "boot")), code + data, data + bss, parts
+
+
+def by_part(text):
+    """Bytes of code and constants in a link map, by the folder that they come from."""
+    parts = {}
+    text = text[text.index("Linker script and memory map"):]
+    text = re.sub(r"^( \.\S+)\n +", r"\1 ", text, flags=re.M)
+    for match in re.finditer(r"^ \.(?:text|rodata|srodata)\S* +0x([0-9a-f]+) +0x([0-9a-f]+) (\S+)$", text, re.M):
+        if int(match.group(1), 16) == 0:
+            continue
+        name = match.group(3).split("/")[-1]
+        part = "C library and libgcc"
+        for prefix, label in (("lib_", "lib"), ("boot_", "boot"), ("mbedtls_", "Mbed TLS"), ("ports_", "crypto port"),
+                              ("tests_", "board port")):
+            if name.startswith(prefix):
+                part = label
+        parts[part] = parts.get(part, 0) + int(match.group(2), 16)
+    return parts
+
+
+def functions(target):
+    """The largest functions and tables of lib/ and boot/; * are those that the bootloader links."""
+    linked = set(re.findall(r"^\S+ \S+ \S (\S+)$", target.run("nm", "-S", OUT / "bootloader/bootloader.elf"), re.M))
+    found = []
+    for source in sources():
+        listing = target.run("nm", "-S", "-t", "d", OUT / target.name / (source.replace("/", "_") + ".o"))
+        found += [(int(n), name, source) for n, name in re.findall(r"^\d+ (\d+) [tTrR] (\S+)$", listing, re.M)]
+    print(f"\nlargest, {target.name}")
+    for size, name, source in sorted(found, reverse=True)[:50]:
+        print(f"  {size:>6} {'*' if name in linked else ' '} {name:<32} {source}")
+
+
+def main():
+    targets = [Target("rv32"), Target("cortex-m4")]
+    sizes = weigh_files(targets)
+    sizeof = {t.name: objects(t) for t in targets}
+    print(f"\n{'sizeof':<30}" + "".join(f"{t.name:>12}" for t in targets))
+    for name in sizeof["rv32"]:
+        print(f"{name:<30}" + "".join(f"{sizeof[t.name][name]:>12}" for t in targets))
+    boot_part, program, ram, parts = bootloader(targets[0])
+    largest_first = sorted(parts.items(), key=lambda part: -part[1])
+    print("\nwhole bootloader, rv32imc: " + ", ".join(f"{k} {v}" for k, v in largest_first))
+    print("\nbudgets (issue 2)")
+    check("boot part without crypto", "rv32", boot_part)
+    for target in targets:
+        check("lib without crypto, codec, agent", target.name, library(sizes[target.name]))
+    check("whole bootloader, rv32imc", "rv32", program)
+    for target in targets:
+        of = sizeof[target.name]
+        check("RAM of an install", target.name, of["gw_install"] + of["gw_install_config"] + of["GW_INSTALL_BUFFER"] +
+              of["GW_MANIFEST_MAX"] + of["gw_device"] + of["gw_journal"])
+    check("RAM of boot", "rv32", ram)
+    if "--functions" in sys.argv:
+        functions(targets[0])
+    for what in over:
+        print(f"over budget: {what}", file=sys.stderr)
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+#!/usr/bin/python3
+"""The deepest stack of the entry points of lib/ and boot/, for rv32imc at -Os, from gcc's call graph (-fcallgraph-info).
+
+    scripts/stack.py [--all]          exit code 1 over the budget, and when a call is not understood; --all shows every
+    public function
+
+What it keeps true: every indirect call is resolved. A call through a seam (flash, crypto, boot ops, callbacks of the
+application) leaves the library and is counted as nothing: what it needs is the port's. A function of lib that is handed
+to another one as a callback is followed from the place where it is handed over, so that bounded nesting is no
+recursion. Anything else stands in TABLES. Every function of lib whose address is taken must have been met in one of
+these ways, so that a new pointer cannot escape the count. Recursion and frames of unknown size are errors.
+"""
+import re
+import sys
+
+from targets import ROOT, Target, sources
+
+OUT = ROOT / "build/stack"
+BUDGET = 2048  # bytes, issue 2
+ENTRIES = ["gw_boot_run", "gw_install_open", "gw_install_poll", "gw_trust_update"]
+C_LIBRARY = {"memcpy": 16, "memmove": 16, "memset": 16, "memcmp": 16}  # picolibc's frames are smaller
+SEAMS = re.compile(r"->\s*(sha256_\w+|verify|aes_ctr|aes_decrypt|ecdh|random|kek|agree|read|write|erase|idle"
+                   r"|state|clear|stage|confirm|reject|steady|passed)\s*\(")
+# Functions that call by pointer what is neither a seam nor a callback argument: name -> pattern of the targets.
+TABLES = {"gw_install_poll": r"st_\w+"}
+# Seams that lib itself implements: the keys in the identity object.
+OWN_SEAMS = {"kek": "serve_kek", "agree": "serve_agree"}
+
+
+def short(title):
+    """Function name without the file and without the compiler's suffixes."""
+    return title.split(":")[-1].split(".")[0]
+
+
+def without_comments(text):
+    return re.sub(r"/\*.*?\*/", lambda m: re.sub(r"[^\n]", " ", m.group()), text, flags=re.S)
+
+
+class Graph:
+    def __init__(self):
+        self.frames = {}    # function -> bytes
+        self.calls = {}     # function -> set of (function, names in the call's source); function "*": a call by pointer
+        self.where = {}     # short name -> titles (those of static functions carry their file)
+        self.bodies = {}    # function -> source text
+        self.problems = set()
+        self.followed = set()
+
+    def read(self, path):
+        text = path.read_text()
+        for title, label in re.findall(r'^node: { title: "([^"]+)" label: "([^"]+)"', text, re.M):
+            frame = re.search(r"\\n(\S+):(\d+):\d+\\n(\d+) bytes \(([^)]*)\)", label)
+            if not frame:
+                continue
+            if frame.group(4) not in ("static", "dynamic,bounded"):
+                self.problems.add(f"{title}: frame of unknown size")
+            self.frames[title] = int(frame.group(3))
+            self.where.setdefault(short(title), []).append(title)
+            lines = without_comments((ROOT / frame.group(1)).read_text()).splitlines()
+            first = int(frame.group(2)) - 1
+            last = next(i for i in range(first, len(lines)) if lines[i] == "}")
+            self.bodies[title] = "\n".join(lines[first:last])
+        edge = r'^edge: { sourcename: "([^"]+)" targetname: "([^"]+)"(?: label: "([^"]+)")?'
+        for caller, callee, label in re.findall(edge, text, re.M):
+            callees = self.calls.setdefault(caller, set())
+            site = self.site(label) if label else ""
+            names = frozenset(re.findall(r"[(,]\s*&?(\w+)\s*(?=[,)])", site))
+            found = self.indirect(site) if callee == "__indirect_call" else {callee}
+            callees.update((c, names) for c in found)
+
+    @staticmethod
+    def site(label):
+        """The source text of the call at file:line:column."""
+        file, line, column = label.rsplit(":", 2)
+        lines = without_comments((ROOT / file).read_text()).splitlines()
+        return " ".join([lines[int(line) - 1][int(column) - 1:], *lines[int(line):int(line) + 2]]).split(";")[0]
+
+    @staticmethod
+    def indirect(site):
+        """What a call by pointer is: nothing for a seam, "*" for the rest."""
+        match = SEAMS.search(site)
+        if not match:
+            return {"*"}
+        return {OWN_SEAMS[match.group(1)]} if match.group(1) in OWN_SEAMS else set()
+
+    def takes_callback(self, title):
+        return title in self.bodies and re.search(r"\(\*\w+\)\(", self.bodies[title].split("{")[0])
+
+    def handed_over(self, title, names):
+        """Functions of lib that a call hands over: named in the call, or, when that is not seen, in the caller."""
+        inner = self.bodies[title].partition("{")[2]
+        here = {n for n in names if n in self.where}
+        names = here or {n for n in re.findall(r"[(,]\s*&?(\w+)\s*(?=[,)])", inner) if n in self.where}
+        return {t for n in names for t in self.where[n]}
+
+    def targets(self, title, callback, callee, names):
+        """The (function, callback given to it) that one call may reach."""
+        if callee == "*" and short(title) in TABLES:
+            return {(t, None) for n, ts in self.where.items() if re.fullmatch(TABLES[short(title)], n) for t in ts}
+        if callee != "*" and not self.takes_callback(callee):
+            return {(callee, None)}
+        given = {callback} if self.takes_callback(title) else self.handed_over(title, names)
+        return {(g, None) if callee == "*" else (callee, g) for g in given}
+
+    def next_calls(self, title, callback):
+        """(function, callback that it was given) of every call in a function that was itself given `callback`."""
+        found = set()
+        for name, names in self.calls.get(title, ()):
+            for callee in self.where.get(name, [name]):
+                reached = self.targets(title, callback, callee, names)
+                if not reached:
+                    self.problems.add(f"{title} calls by pointer, and what is not known: see TABLES in this script")
+                found |= reached
+        self.followed |= {f for f, _ in found} | {c for _, c in found if c}
+        return found
+
+    def deepest(self, function, callback=None, path=()):
+        """(bytes, chain) of the deepest stack from a function on."""
+        here = (function, callback)
+        if here in path:
+            self.problems.add("recursion: " + " > ".join(short(f) for f, _ in path + (here,)))
+            return 0, ()
+        if function not in self.frames:
+            if function not in C_LIBRARY and not function.startswith("__"):
+                self.problems.add(f"{function} is called and not known")
+            return C_LIBRARY.get(function, 0), (function,)
+        best, chain = 0, ()
+        for callee, given in sorted(self.next_calls(function, callback), key=str):
+            depth, below = self.deepest(callee, given, path + (here,))
+            if depth > best:
+                best, chain = depth, below
+        return self.frames[function] + best, (function,) + chain
+
+    def addresses_taken(self):
+        """Functions of lib that are named without being called, anywhere: a pointer to them exists."""
+        taken = set()
+        for source in sources():
+            text = re.sub(r'"(?:\\.|[^"\\])*"', '""', without_comments((ROOT / source).read_text()))
+            for name in set(re.findall(r"(?:[(,{=]|return|\?|:)\s*&?(\w+)\s*(?=[,;)}:])", text)):
+                taken |= {t for t in self.where.get(name, ()) if t == name or t.startswith(source + ":")}
+        return taken
+
+
+def main():
+    target = Target("rv32")
+    graph = Graph()
+    for source in sources():
+        out = target.compile(source, OUT / (source.replace("/", "_") + ".o"), "-fcallgraph-info=su")
+        graph.read(out.with_suffix(".ci"))
+    public = sorted(f for f in graph.frames if f.startswith("gw_") and not graph.takes_callback(f))
+    public = public if "--all" in sys.argv else []
+    over = 0
+    for entry in ENTRIES + [f for f in public if f not in ENTRIES]:
+        if entry not in graph.frames:
+            graph.problems.add(f"{entry} is missing")
+            continue
+        depth, chain = graph.deepest(entry)
+        over += depth > BUDGET
+        print(f"{entry:<24} {depth:>6} of {BUDGET} bytes  {'ok' if depth <= BUDGET else 'OVER'}")
+        if entry in ENTRIES:
+            print("    " + " > ".join(f"{short(f)} {graph.frames.get(f, C_LIBRARY.get(f, 0))}" for f in chain))
+    for title in sorted(graph.frames): # the rest of lib, so that every pointer is met
+        graph.next_calls(title, None) if not graph.takes_callback(title) else None
+    known = graph.followed | {t for s in OWN_SEAMS.values() for t in graph.where.get(s, ())}
+    for title in sorted(graph.addresses_taken() - known):
+        graph.problems.add(f"the address of {title} is taken, and who calls it is not known: see scripts/stack.py")
+    for problem in sorted(graph.problems):
+        print(f"stack: {problem}", file=sys.stderr)
+    return 1 if over or graph.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
