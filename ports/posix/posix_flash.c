@@ -101,8 +101,8 @@ static bool mark(struct gwp_flash *f, uint32_t first, uint32_t count, bool progr
         f->units[u / 8] = (uint8_t)(programmed ? f->units[u / 8] | bit : f->units[u / 8] & ~bit);
     }
     size_t from = first / 8, to = (first + count - 1) / 8 + 1;
-    return f->image != NULL || (transfer(f->units_fd, f->units + from, to - from, (off_t)from, true) &&
-                                fdatasync(f->units_fd) == 0);
+    return f->image != NULL ||
+           (transfer(f->units_fd, f->units + from, to - from, (off_t)from, true) && fdatasync(f->units_fd) == 0);
 }
 
 static bool cut_now(const struct gwp_flash *f)
@@ -175,7 +175,7 @@ static int flash_erase(void *ctx, uint32_t address)
     return ok && mark(f, first, block.size / ws, false) ? 0 : -1;
 }
 
-/* ---- Files ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Files ------------------------------------------------------------------------------------------------------- */
 
 static size_t units_bytes(const struct gwp_layout *l)
 {
