@@ -10,14 +10,32 @@
 #include "show.h"
 
 extern const struct gwh_command cli_key[], cli_release[], cli_device[], cli_layout[], cli_other[];
-#define CLI_COMMANDS_END {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL}
+#define CLI_COMMANDS_END                                                                                               \
+    {                                                                                                                  \
+        NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL                                                                 \
+    }
 
 /* Options that several commands have. */
-#define CLI_FORCE {"force", NULL, "overwrite what is there", false, false}
-#define CLI_DRY_RUN {"dry-run", NULL, "do all but write", false, false}
-#define CLI_JSON {"json", NULL, "as JSON", false, false}
-#define CLI_PASSPHRASE {"passphrase-file", "FILE", "its first line decrypts (or encrypts) private keys", false, false}
-#define CLI_OUT(what) {"o", "FILE", what, true, false}
+#define CLI_FORCE                                                                                                      \
+    {                                                                                                                  \
+        "force", NULL, "overwrite what is there", false, false                                                         \
+    }
+#define CLI_DRY_RUN                                                                                                    \
+    {                                                                                                                  \
+        "dry-run", NULL, "do all but write", false, false                                                              \
+    }
+#define CLI_JSON                                                                                                       \
+    {                                                                                                                  \
+        "json", NULL, "as JSON", false, false                                                                          \
+    }
+#define CLI_PASSPHRASE                                                                                                 \
+    {                                                                                                                  \
+        "passphrase-file", "FILE", "its first line decrypts (or encrypts) private keys", false, false                  \
+    }
+#define CLI_OUT(what)                                                                                                  \
+    {                                                                                                                  \
+        "o", "FILE", what, true, false                                                                                 \
+    }
 
 /* The passphrase that was given, a string in `b`, or NULL. */
 int cli_passphrase(const struct gwh_args *a, struct gwh_buf *b, const char **passphrase, struct gwh_error *err);

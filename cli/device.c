@@ -16,7 +16,11 @@ static const struct gwh_option provision_options[] = {
     {"device-key", "KEY", "private P-256 key for content keys granted to this device or its group", false, true},
     {"kek", "NAME=FILE", "pre-shared key-encryption key", false, true},
     {"factory", "FILE", "factory image, which the identity names by its digest", false, false},
-    CLI_OUT("the identity; it holds secrets, mode 0600"), CLI_PASSPHRASE, CLI_FORCE, CLI_DRY_RUN, GWH_OPTIONS_END,
+    CLI_OUT("the identity; it holds secrets, mode 0600"),
+    CLI_PASSPHRASE,
+    CLI_FORCE,
+    CLI_DRY_RUN,
+    GWH_OPTIONS_END,
 };
 #define SECRETS_MAX 4u
 
@@ -95,7 +99,8 @@ static int add_roots(const struct gwh_args *a, struct provisioning *p, struct gw
         e = cli_keys_add(&p->roots, gwh_text_i(a, "root", i), p->passphrase, GW_ROLE_ROOT, err);
     }
     if (e == GWH_OK && (p->roots.count < 2 || p->roots.count > GW_ROOTS_MAX)) {
-        e = gwh_fail(err, GWH_USAGE, "2 to %u different roots are needed; %u given", GW_ROOTS_MAX, (unsigned)p->roots.count);
+        e = gwh_fail(err, GWH_USAGE, "2 to %u different roots are needed; %u given", GW_ROOTS_MAX,
+                     (unsigned)p->roots.count);
     }
     p->id.roots = p->roots.pub;
     p->id.root_count = p->roots.count;
@@ -161,7 +166,9 @@ static int run_provision(const struct gwh_args *a, struct gwh_error *err)
 
 const struct gwh_command cli_device[] = {
     {"device", "provision", "", 0, 0, "write the identity of a device", provision_options,
-     "godwit device provision --id dev1 --vendor example.com --class sensor-c3 --root root1.pub.pem --root root2.pub.pem "
-     "--device-key device.pem -o dev1.identity", run_provision},
+     "godwit device provision --id dev1 --vendor example.com --class sensor-c3 --root root1.pub.pem --root "
+     "root2.pub.pem "
+     "--device-key device.pem -o dev1.identity",
+     run_provision},
     CLI_COMMANDS_END,
 };

@@ -49,7 +49,8 @@ static int inspect_bytes(const struct gwh_args *a, const char *path, struct gwh_
         e = cli_print(a, gwh_show_key(&key));
     } else if (e == GWH_OK) {
         (void)gwh_fail_reason(err, GW_ERR_FORMAT, "%s is nothing that Godwit knows", path);
-        e = gwh_hint(err, "known are releases, manifests, bundles, heads, grants, offers, identities, keys and devices");
+        e = gwh_hint(err,
+                     "known are releases, manifests, bundles, heads, grants, offers, identities, keys and devices");
     }
     gwh_key_free(&key);
     gwh_buf_free(&bytes);
@@ -93,8 +94,8 @@ static int run_reasons(const struct gwh_args *a, struct gwh_error *err)
             continue;
         }
         if (gwh_flag(a, "json")) {
-            (void)json_array_append_new(list, json_pack("{s:i,s:s,s:s}", "reason", i, "name", gw_error_name(i), "text",
-                                                        gw_strerror(i)));
+            (void)json_array_append_new(
+                list, json_pack("{s:i,s:s,s:s}", "reason", i, "name", gw_error_name(i), "text", gw_strerror(i)));
         } else {
             (void)printf("%3d  %-16s %s\n", i, gw_error_name(i), gw_strerror(i));
         }
@@ -110,6 +111,7 @@ const struct gwh_command cli_other[] = {
     {NULL, "inspect", "FILE", 1, 1,
      "a release, manifest, bundle, head, grant, offer, identity, key or device in words; needs no key, shows no secret",
      json_options, "godwit inspect dev1/flash.bin", run_inspect},
-    {NULL, "reasons", "", 0, 0, "every reason that devices report, by number", json_options, "godwit reasons --json", run_reasons},
+    {NULL, "reasons", "", 0, 0, "every reason that devices report, by number", json_options, "godwit reasons --json",
+     run_reasons},
     CLI_COMMANDS_END,
 };

@@ -9,11 +9,14 @@
 #include "cli.h"
 #include "cose.h"
 
-/* ---- new ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- new --------------------------------------------------------------------------------------------------------- */
 
 static const struct gwh_option new_options[] = {
     {"type", "TYPE", "p256, rsa2048, rsa3072; kek or kek128 for a pre-shared key. p256 if not given", false, false},
-    CLI_PASSPHRASE, CLI_FORCE, CLI_DRY_RUN, GWH_OPTIONS_END,
+    CLI_PASSPHRASE,
+    CLI_FORCE,
+    CLI_DRY_RUN,
+    GWH_OPTIONS_END,
 };
 
 /* KEY.pem -> KEY.pub.pem */
@@ -107,7 +110,7 @@ static int run_new(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
-/* ---- list, export ----------------------------------------------------------------------------------------------------------------- */
+/* ---- list, export ------------------------------------------------------------------------------------------------ */
 
 static const struct gwh_option list_options[] = {CLI_JSON, CLI_PASSPHRASE, GWH_OPTIONS_END};
 
@@ -171,7 +174,10 @@ static int run_list(const struct gwh_args *a, struct gwh_error *err)
 }
 
 static const struct gwh_option export_options[] = {
-    {"o", "FILE", "write it there instead of stdout", false, false}, CLI_PASSPHRASE, CLI_FORCE, GWH_OPTIONS_END,
+    {"o", "FILE", "write it there instead of stdout", false, false},
+    CLI_PASSPHRASE,
+    CLI_FORCE,
+    GWH_OPTIONS_END,
 };
 
 static int run_export(const struct gwh_args *a, struct gwh_error *err)
@@ -195,7 +201,7 @@ static int run_export(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
-/* ---- bundle ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- bundle ------------------------------------------------------------------------------------------------------ */
 
 static const struct gwh_option bundle_options[] = {
     {"root", "KEY", "a root of the devices; signs if it is a private key", true, true},
@@ -205,10 +211,14 @@ static const struct gwh_option bundle_options[] = {
     {"revoke", "KEY", "revoked: nothing that it signed counts", false, true},
     {"version", "N", "of the bundle; devices take only newer ones", true, false},
     {"epoch", "N", "of the releases that it accepts", true, false},
-    {"policy", "ROLES", "what manifests need: author=1,approver=1; author+approver=2. author=1 if not given", false, false},
+    {"policy", "ROLES", "what manifests need: author=1,approver=1; author+approver=2. author=1 if not given", false,
+     false},
     {"pin", "HEX", "SHA-256 of a server CA's SubjectPublicKeyInfo", false, true},
     {"host", "NAME", "payloads may come from there", false, true},
-    CLI_OUT("the bundle; the roots' public keys go to FILE.roots.pem"), CLI_PASSPHRASE, CLI_FORCE, CLI_DRY_RUN,
+    CLI_OUT("the bundle; the roots' public keys go to FILE.roots.pem"),
+    CLI_PASSPHRASE,
+    CLI_FORCE,
+    CLI_DRY_RUN,
     GWH_OPTIONS_END,
 };
 #define HOSTS_MAX 16u
@@ -264,8 +274,10 @@ static int parse_policy(struct bundling *b, const char *text, struct gwh_error *
         at = comma == NULL ? NULL : comma + 1;
     }
     if (at != NULL) {
-        return gwh_fail(err, GWH_USAGE, "--policy %s: expected ROLES=COUNT[,ROLES=COUNT...], at most %u, roles author, "
-                        "approver, distributor joined by +", text, GW_POLICY_MAX);
+        return gwh_fail(err, GWH_USAGE,
+                        "--policy %s: expected ROLES=COUNT[,ROLES=COUNT...], at most %u, roles author, "
+                        "approver, distributor joined by +",
+                        text, GW_POLICY_MAX);
     }
     b->spec.policy = b->policy;
     return GWH_OK;
@@ -287,8 +299,10 @@ static int load_bundle_keys(const struct gwh_args *a, struct bundling *b, struct
         struct cli_keys *keys;
         const char *option;
         uint32_t roles;
-    } sources[] = {{&b->roots, "root", GW_ROLE_ROOT}, {&b->keys, "author", GW_ROLE_AUTHOR},
-                   {&b->keys, "approver", GW_ROLE_APPROVER}, {&b->keys, "distributor", GW_ROLE_DISTRIBUTOR},
+    } sources[] = {{&b->roots, "root", GW_ROLE_ROOT},
+                   {&b->keys, "author", GW_ROLE_AUTHOR},
+                   {&b->keys, "approver", GW_ROLE_APPROVER},
+                   {&b->keys, "distributor", GW_ROLE_DISTRIBUTOR},
                    {&b->revoked_keys, "revoke", 0}};
     int e = cli_passphrase(a, &b->secret, &b->passphrase, err);
     for (size_t i = 0; e == GWH_OK && i < 5; i++) {
@@ -396,7 +410,8 @@ static int run_bundle(const struct gwh_args *a, struct gwh_error *err)
     uint32_t signatures = 0;
     int e = b == NULL ? gwh_fail_reason(err, GW_ERR_SPACE, "bundle") : load_bundle_keys(a, b, err);
     if (e == GWH_OK && (b->roots.count < 2 || b->roots.count > GW_ROOTS_MAX)) {
-        e = gwh_fail(err, GWH_USAGE, "a device has 2 to %u different roots; %u given", GW_ROOTS_MAX, (unsigned)b->roots.count);
+        e = gwh_fail(err, GWH_USAGE, "a device has 2 to %u different roots; %u given", GW_ROOTS_MAX,
+                     (unsigned)b->roots.count);
     }
     if (e == GWH_OK) {
         e = load_texts(a, b, err);
@@ -427,14 +442,16 @@ static int run_bundle(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
-/* ---- sign --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- sign -------------------------------------------------------------------------------------------------------- */
 
 static const struct gwh_option sign_options[] = {
     {"key", "KEY", "private key of a root", false, false},
     {"public", "KEY", "its public key, when the private one is elsewhere", false, false},
     {"digest-out", "FILE", "write the 32 bytes that it has to sign", false, false},
     {"signature-in", "FILE", "take the signature that it made", false, false},
-    CLI_PASSPHRASE, CLI_FORCE, GWH_OPTIONS_END,
+    CLI_PASSPHRASE,
+    CLI_FORCE,
+    GWH_OPTIONS_END,
 };
 
 static int run_sign(const struct gwh_args *a, struct gwh_error *err)
@@ -448,9 +465,11 @@ const struct gwh_command cli_key[] = {
      "godwit key new author.pem", run_new},
     {"key", "list", "[FILE ...]", 0, GWH_OPERANDS_MAX, "keys in files or folders, by kind and id", list_options,
      "godwit key list", run_list},
-    {"key", "export", "FILE", 1, 1, "public half of a key, as PEM", export_options, "godwit key export author.pem", run_export},
+    {"key", "export", "FILE", 1, 1, "public half of a key, as PEM", export_options, "godwit key export author.pem",
+     run_export},
     {"key", "bundle", "", 0, 0, "make a trust bundle: which keys may sign what, signed by the roots", bundle_options,
-     "godwit key bundle --root root1.pem --root root2.pem --author author.pem --version 1 --epoch 1 -o trust.cose", run_bundle},
+     "godwit key bundle --root root1.pem --root root2.pem --author author.pem --version 1 --epoch 1 -o trust.cose",
+     run_bundle},
     {"key", "sign", "BUNDLE", 1, 1, "add a root's signature to a trust bundle", sign_options,
      "godwit key sign trust.cose --key root3.pem", run_sign},
     CLI_COMMANDS_END,

@@ -8,7 +8,9 @@
 #include "posix_flash.h"
 
 static const struct gwh_option check_options[] = {
-    {"image", "FILE", "does this image fit?", false, false}, CLI_JSON, GWH_OPTIONS_END,
+    {"image", "FILE", "does this image fit?", false, false},
+    CLI_JSON,
+    GWH_OPTIONS_END,
 };
 
 static json_t *show_part(struct gw_area a)
@@ -28,8 +30,9 @@ static int show_slots(const struct gwp_layout *l, json_t *list, uint32_t *room, 
             return gwh_fail_reason(err, e, "slot %c", 'A' + (int)i);
         }
         *room = map.image.size < *room ? map.image.size : *room;
-        (void)json_array_append_new(list, json_pack("{s:s,s:o,s:o,s:o}", "slot", i == 0 ? "A" : "B", "image", show_part(map.image),
-                                                    "work", show_part(map.work), "manifest", show_part(map.manifest)));
+        (void)json_array_append_new(list, json_pack("{s:s,s:o,s:o,s:o}", "slot", i == 0 ? "A" : "B", "image",
+                                                    show_part(map.image), "work", show_part(map.work), "manifest",
+                                                    show_part(map.manifest)));
     }
     return GWH_OK;
 }
@@ -42,7 +45,8 @@ static int check_image(const struct gwh_args *a, json_t *o, uint32_t room, struc
     size_t n = image.n;
     gwh_buf_free(&image);
     if (e == GWH_OK && n > room) {
-        e = gwh_fail_reason(err, GW_ERR_SLOT_SMALL, "%s has %zu bytes, the slots have room for %u", path, n, (unsigned)room);
+        e = gwh_fail_reason(err, GW_ERR_SLOT_SMALL, "%s has %zu bytes, the slots have room for %u", path, n,
+                            (unsigned)room);
     }
     if (e == GWH_OK) {
         size_t spare = room - n;
@@ -85,7 +89,8 @@ static int run_check(const struct gwh_args *a, struct gwh_error *err)
 }
 
 const struct gwh_command cli_layout[] = {
-    {"layout", "check", "LAYOUT", 1, 1, "does a layout.json (or a device's folder) fit its flash, and an image its slots?",
-     check_options, "godwit layout check dev1/ --image firmware.bin", run_check},
+    {"layout", "check", "LAYOUT", 1, 1,
+     "does a layout.json (or a device's folder) fit its flash, and an image its slots?", check_options,
+     "godwit layout check dev1/ --image firmware.bin", run_check},
     CLI_COMMANDS_END,
 };

@@ -115,7 +115,8 @@ int cli_sign(const struct gwh_args *a, const struct gwh_object *o, struct gwh_er
     struct gwh_buf secret = {0};
     const char *passphrase = NULL;
     if ((private_path != NULL) == (public_path != NULL) || ways != (public_path != NULL)) {
-        (void)gwh_fail(err, GWH_USAGE, "expected --key KEY.pem, or --public KEY.pub.pem with either --digest-out or --signature-in");
+        (void)gwh_fail(err, GWH_USAGE,
+                       "expected --key KEY.pem, or --public KEY.pub.pem with either --digest-out or --signature-in");
         return gwh_hint(err, "godwit %s sign --help", a->command->noun);
     }
     int e = cli_passphrase(a, &secret, &passphrase, err);
@@ -186,8 +187,9 @@ int cli_trust(const struct gwh_args *a, struct gwh_buf *bytes, struct gw_trust *
             roots.key[i].roles = GW_ROLE_ROOT;
         }
         int reason = gw_trust_open(trust, gwh_openssl()->gw, &roots, bytes->p, bytes->n);
-        e = reason == GW_OK ? GWH_OK : gwh_fail_reason(err, reason, "the bundle %s is refused by %u of %u roots", path,
-                                                       (unsigned)threshold, (unsigned)roots.count);
+        e = reason == GW_OK ? GWH_OK
+                            : gwh_fail_reason(err, reason, "the bundle %s is refused by %u of %u roots", path,
+                                              (unsigned)threshold, (unsigned)roots.count);
     }
     cli_keys_free(keys);
     free(keys);
@@ -197,6 +199,7 @@ int cli_trust(const struct gwh_args *a, struct gwh_buf *bytes, struct gw_trust *
 int main(int argc, char **argv)
 {
     static const struct gwh_command *const tables[] = {cli_key, cli_release, cli_device, cli_layout, cli_other, NULL};
-    static const struct gwh_program program = {"godwit", "keys, releases and devices: updates for embedded devices", tables};
+    static const struct gwh_program program = {"godwit", "keys, releases and devices: updates for embedded devices",
+                                               tables};
     return gwh_main(&program, argc, argv);
 }

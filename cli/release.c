@@ -8,7 +8,7 @@
 #include "cli.h"
 #include "cose.h"
 
-/* ---- build ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- build ------------------------------------------------------------------------------------------------------- */
 
 static const struct gwh_option build_options[] = {
     {"version", "TEXT", "version for people, like 1.4.0", true, false},
@@ -30,7 +30,9 @@ static const struct gwh_option build_options[] = {
     {"encrypt-to", "HOLDER", "DEVICE.pub.pem or kek:NAME=FILE: who may decrypt", false, true},
     {"cek-out", "FILE", "keep the content key, for granting it later (0600); keep it secret", false, false},
     {"o", "FOLDER", "the release", true, false},
-    CLI_FORCE, CLI_DRY_RUN, GWH_OPTIONS_END,
+    CLI_FORCE,
+    CLI_DRY_RUN,
+    GWH_OPTIONS_END,
 };
 #define LIST_MAX 64u
 
@@ -64,7 +66,8 @@ static int choose_sequence(const struct gwh_args *a, struct gwh_manifest *m, str
         return gwh_number(a, "sequence", 0, &m->sequence, err);
     }
     if (!cli_sequence_of(m->version, &m->sequence)) {
-        (void)gwh_fail(err, GWH_USAGE, "no sequence can be made from the version %s (MAJOR.MINOR.PATCH, minor and patch below 1000)",
+        (void)gwh_fail(err, GWH_USAGE,
+                       "no sequence can be made from the version %s (MAJOR.MINOR.PATCH, minor and patch below 1000)",
                        m->version);
         return gwh_hint(err, "add --sequence N, larger than that of the release before");
     }
@@ -153,7 +156,8 @@ static int choose_limits(const struct gwh_args *a, struct building *w, struct gw
     e = e == GWH_OK ? add_dependency(a, w, "needs-installed", GW_DEPENDS_INSTALLED, err) : e;
     m->dependencies = w->dependency;
     if (e == GWH_OK && (w->b.frame_size < 256 || w->b.frame_size > 65536 || w->b.frame_size % 64 != 0)) {
-        e = gwh_fail(err, GWH_USAGE, "--frame-size %u: expected 256 to 65536, a multiple of 64", (unsigned)w->b.frame_size);
+        e = gwh_fail(err, GWH_USAGE, "--frame-size %u: expected 256 to 65536, a multiple of 64",
+                     (unsigned)w->b.frame_size);
     }
     if (e == GWH_OK && gwh_text_count(a, "device") > LIST_MAX) {
         e = gwh_fail(err, GWH_USAGE, "more than %u devices", LIST_MAX);
@@ -230,14 +234,16 @@ static int run_build(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
-/* ---- sign ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- sign -------------------------------------------------------------------------------------------------------- */
 
 static const struct gwh_option sign_options[] = {
     {"key", "KEY", "private key that signs", false, false},
     {"public", "KEY", "its public key, when the private one is elsewhere", false, false},
     {"digest-out", "FILE", "write the 32 bytes that it has to sign", false, false},
     {"signature-in", "FILE", "take the signature that it made (r || s, or DER; RSA: PSS)", false, false},
-    CLI_PASSPHRASE, CLI_FORCE, GWH_OPTIONS_END,
+    CLI_PASSPHRASE,
+    CLI_FORCE,
+    GWH_OPTIONS_END,
 };
 
 static int run_sign(const struct gwh_args *a, struct gwh_error *err)
@@ -254,13 +260,16 @@ static int run_sign(const struct gwh_args *a, struct gwh_error *err)
     return e == GWH_OK ? cli_sign(a, &o, err) : e;
 }
 
-/* ---- grant ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- grant ------------------------------------------------------------------------------------------------------- */
 
 static const struct gwh_option grant_options[] = {
     {"to", "HOLDER", "DEVICE.pub.pem or kek:NAME=FILE: who gets the content key", true, true},
     {"with", "HOLDER", "KEY.pem or kek:NAME=FILE that has a grant already", false, true},
     {"cek", "FILE", "the content key that `build --cek-out` kept", false, false},
-    CLI_PASSPHRASE, CLI_FORCE, CLI_DRY_RUN, GWH_OPTIONS_END,
+    CLI_PASSPHRASE,
+    CLI_FORCE,
+    CLI_DRY_RUN,
+    GWH_OPTIONS_END,
 };
 
 struct holders {
@@ -319,7 +328,7 @@ static int run_grant(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
-/* ---- head ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- head -------------------------------------------------------------------------------------------------------- */
 
 static const struct gwh_option head_options[] = {
     {"key", "KEY", "private key of a distributor", true, false},
@@ -327,7 +336,10 @@ static const struct gwh_option head_options[] = {
     {"withdraw", "EPOCH.SEQUENCE", "a release that is not to be installed any more", false, true},
     {"serial", "N", "only grows; the time if not given", false, false},
     {"issued-at", "T", "seconds since 1970; now if not given", false, false},
-    CLI_PASSPHRASE, CLI_FORCE, CLI_DRY_RUN, GWH_OPTIONS_END,
+    CLI_PASSPHRASE,
+    CLI_FORCE,
+    CLI_DRY_RUN,
+    GWH_OPTIONS_END,
 };
 
 static int parse_withdrawn(const struct gwh_args *a, struct gw_order *list, uint32_t *count, struct gwh_error *err)
@@ -357,7 +369,8 @@ static int run_head(const struct gwh_args *a, struct gwh_error *err)
     struct gwh_key key = {0};
     struct gwh_buf secret = {0};
     struct gw_order withdrawn[LIST_MAX];
-    struct gwh_head head = {.channel = gwh_flag(a, "channel") ? gwh_text(a, "channel") : "stable", .withdrawn = withdrawn};
+    struct gwh_head head = {.channel = gwh_flag(a, "channel") ? gwh_text(a, "channel") : "stable",
+                            .withdrawn = withdrawn};
     const char *passphrase = NULL;
     int e = gwh_number(a, "issued-at", (uint32_t)time(NULL), &head.issued_at, err);
     e = e == GWH_OK ? gwh_number(a, "serial", head.issued_at, &head.serial, err) : e;
@@ -379,7 +392,7 @@ static int run_head(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
-/* ---- inspect, verify ---------------------------------------------------------------------------------------------------------------- */
+/* ---- inspect, verify --------------------------------------------------------------------------------------------- */
 
 static const struct gwh_option inspect_options[] = {CLI_JSON, GWH_OPTIONS_END};
 
@@ -400,7 +413,9 @@ static const struct gwh_option verify_options[] = {
     {"threshold", "N", "root signatures needed; 2 if not given", false, false},
     {"with", "HOLDER", "KEY.pem or kek:NAME=FILE: also decrypts and checks the images", false, true},
     {"at", "T", "seconds since 1970 for use-before; now if not given", false, false},
-    CLI_JSON, CLI_PASSPHRASE, GWH_OPTIONS_END,
+    CLI_JSON,
+    CLI_PASSPHRASE,
+    GWH_OPTIONS_END,
 };
 
 static void found(void *ctx, const char *line)
@@ -434,7 +449,8 @@ static int run_verify(const struct gwh_args *a, struct gwh_error *err)
 
 const struct gwh_command cli_release[] = {
     {"release", "build", "[IMAGE]", 0, 1, "make a release folder from images", build_options,
-     "godwit release build firmware.bin --version 1.4.0 --vendor example.com --class sensor-c3 --encrypt-to device.pub.pem -o rel/",
+     "godwit release build firmware.bin --version 1.4.0 --vendor example.com --class sensor-c3 --encrypt-to "
+     "device.pub.pem -o rel/",
      run_build},
     {"release", "sign", "RELEASE", 1, 1, "add a signature to the manifest", sign_options,
      "godwit release sign rel/ --key author.pem", run_sign},
