@@ -546,7 +546,6 @@ static void turn(struct flashsim *f, struct flashsim_block *b, uint32_t u)
 void flashsim_restart(struct flashsim *f)
 {
     f->since_idle = 0;
-    f->cut_armed = false;
     for (uint32_t i = 0; i < f->blocks; i++) {
         struct flashsim_block *b = &f->s.block[i];
         uint32_t first = unit_of(f, b->at), last = first + b->size / f->geometry.write_size;
