@@ -1,7 +1,8 @@
 /*
  * driver.c - runs a fuzz target without libFuzzer: over files, over the files of folders, or over stdin.
  *
- * Each input lies in a heap buffer of its exact size, so that AddressSanitizer sees every overrun. Besides the input as it is, its
+ * Each input lies in a heap buffer of its exact size, so that AddressSanitizer sees every overrun. Besides the input as
+ * it is, its
  * prefixes and single-bit flips are run (bounded), so that the seeds alone already reach the error paths.
  * Ends with the number of inputs; no input at all is a failure.
  */

@@ -28,7 +28,7 @@ static const char *dashes(const struct gwh_option *o)
 static void print_usage(FILE *out, const struct gwh_program *p, const struct gwh_command *c)
 {
     (void)fprintf(out, "%s %s%s%s%s%s", p->name, c->noun ? c->noun : "", c->noun ? " " : "", c->verb,
-                  c->operands[0] ? " " : "", c->operands);
+                  c->operands[0] && c->verb[0] ? " " : "", c->operands);
     for (const struct gwh_option *o = c->options; o->name != NULL; o++) {
         (void)fprintf(out, " %s%s%s%s%s%s%s", o->required ? "" : "[", dashes(o), o->name, o->value ? " " : "",
                       o->value ? o->value : "", o->required ? "" : "]", o->repeats ? "..." : "");
@@ -103,6 +103,10 @@ static const struct gwh_command *find_command(const struct gwh_program *p, int a
 {
     for (const struct gwh_command *const *table = p->tables; *table != NULL; table++) {
         for (const struct gwh_command *c = *table; c->verb != NULL; c++) {
+            if (c->noun == NULL && c->verb[0] == '\0' && argc > 1) { /* the program's only command */
+                *used = 1;
+                return c;
+            }
             if (c->noun == NULL && argc > 1 && strcmp(argv[1], c->verb) == 0) {
                 *used = 2;
                 return c;

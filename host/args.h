@@ -20,7 +20,7 @@ struct gwh_option {
 struct gwh_args;
 struct gwh_command {
     const char *noun;     /* NULL: the verb stands alone */
-    const char *verb;
+    const char *verb;     /* "": the only command of a program */
     const char *operands; /* for the help: "FILE", "[FILE ...]" */
     unsigned min, max;    /* number of operands */
     const char *summary;

@@ -54,7 +54,8 @@ install() {
     [ $# -gt 0 ] || return 0
     echo "deps: installing $*" >&2
     if [ -z "$updated" ]; then
-        as_root apt-get -q update >/dev/null || echo "deps: apt-get update failed; trying with the lists that are there" >&2
+        as_root apt-get -q update >/dev/null ||
+            echo "deps: apt-get update failed; trying with the lists that are there" >&2
         updated=1
     fi
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$@" >&2 </dev/null

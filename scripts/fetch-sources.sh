@@ -32,7 +32,8 @@ mirror() {
 # An apt of our own: its sources, lists, caches and state are private; proxies and the like stay the machine's.
 private_apt() {
     uri=$(mirror)
-    [ -n "$uri" ] || fail "no Debian mirror in this machine's apt sources; set GODWIT_DEBIAN_MIRROR, or MBEDTLS_DIR and LWIP_DIR"
+    [ -n "$uri" ] ||
+        fail "no Debian mirror in this machine's apt sources; set GODWIT_DEBIAN_MIRROR, or MBEDTLS_DIR and LWIP_DIR"
     [ -r "$keyring" ] || fail "$keyring is missing; install debian-archive-keyring"
     mkdir -p "$deps/apt/lists/partial" "$deps/apt/cache/archives/partial" "$deps/apt/etc/parts"
     touch "$deps/apt/status"

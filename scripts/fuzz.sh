@@ -3,7 +3,8 @@
 #
 #   scripts/fuzz.sh build/fuzz 60
 #
-# What a target finds new is kept in build/fuzz/corpus; crashes lie in build/fuzz/crash-<target>-*, and make the run fail.
+# What a target finds new is kept in build/fuzz/corpus; crashes lie in build/fuzz/crash-<target>-*, and make the run
+# fail.
 set -u
 folder=$1/fuzz seconds=$2 work=$1
 targets=$(cd "$(dirname "$0")/.." && ls fuzz/fuzz_*.c 2>/dev/null | sed 's,.*/,,; s,\.c$,,')

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""Weighs lib/ and boot/ for rv32imc and Cortex-M4 at -Os, and a whole bootloader for rv32imc; compares with the budgets.
+"""Weighs lib/ and boot/ for rv32imc and Cortex-M4 at -Os, and a whole bootloader for rv32imc; knows the budgets.
 
-    scripts/size.py [--functions]          exit code 1 when a budget is exceeded; --functions lists the largest functions
+    scripts/size.py [--functions]          exit code 1 when a budget is exceeded; --functions lists the largest
+    functions
 
-Counted: code and constants of our own files; what a file holds for people (strerror.c, selftest_*.c) is shown, but not in the totals:
-a product links it only by calling it. "Boot part" is what the linker really took from lib/ and boot/ for the whole bootloader.
-"""
+Counted: code and constants of our own files; what a file holds for people (strerror.c, selftest_*.c) is shown, but not
+in the totals: a product links it only by calling it. "Boot part" is what the linker really took from lib/ and boot/ for
+the whole bootloader. """
 import re
 import subprocess
 import sys
@@ -50,7 +51,8 @@ def weigh_files(targets):
 
 
 def library(sizes):
-    return sum(code for file, (code, _) in sizes.items() if file.startswith("lib/") and not any(s in file for s in STRINGS))
+    counted = [f for f in sizes if f.startswith("lib/") and not any(s in f for s in STRINGS)]
+    return sum(sizes[f][0] for f in counted)
 
 
 def objects(target):
@@ -64,7 +66,8 @@ def bootloader(target):
     """Links a whole bootloader. Returns (bytes of lib and boot in it, program bytes, RAM bytes, table of parts)."""
     mbedtls = subprocess.run(["scripts/fetch-sources.sh", "mbedtls"], cwd=ROOT, check=True, capture_output=True,
                              text=True).stdout.strip()
-    more = [f"-isystem{mbedtls}/include", f"-I{mbedtls}/library", f"-I{mbedtls}/3rdparty/p256-m/p256-m", "-Iports/crypto",
+    more = [f"-isystem{mbedtls}/include", f"-I{mbedtls}/library", f"-I{mbedtls}/3rdparty/p256-m/p256-m",
+            "-Iports/crypto",
             '-DMBEDTLS_CONFIG_FILE="config/mbedtls_boot_config.h"', "-Wno-array-bounds"]
     files = [s for s in sources()] + ["ports/crypto/mbedtls_boot.c", "tests/sizeboot/main.c", "tests/sizeboot/reset.S",
                                       f"{mbedtls}/library/sha256.c", f"{mbedtls}/library/platform_util.c",
@@ -75,8 +78,8 @@ def bootloader(target):
         name = file.replace(mbedtls + "/", "mbedtls_").replace("/", "_")
         made.append(target.compile(file, folder / (name + ".o"), *more))
     elf, link_map = folder / "bootloader.elf", folder / "bootloader.map"
-    target.run("gcc", *target.flags, "-nostartfiles", "-Wl,--gc-sections", "-Ttests/sizeboot/link.ld", f"-Wl,-Map={link_map}",
-               "-o", elf, *made)
+    target.run("gcc", *target.flags, "-nostartfiles", "-Wl,--gc-sections", "-Ttests/sizeboot/link.ld",
+               f"-Wl,-Map={link_map}", "-o", elf, *made)
     parts = by_part(link_map.read_text())
     code, _ = target.size(elf)
     sections = target.run("size", "-A", elf)
@@ -123,7 +126,8 @@ def main():
     for name in sizeof["rv32"]:
         print(f"{name:<30}" + "".join(f"{sizeof[t.name][name]:>12}" for t in targets))
     boot_part, program, ram, parts = bootloader(targets[0])
-    print("\nwhole bootloader, rv32imc: " + ", ".join(f"{k} {v}" for k, v in sorted(parts.items(), key=lambda p: -p[1])))
+    largest_first = sorted(parts.items(), key=lambda part: -part[1])
+    print("\nwhole bootloader, rv32imc: " + ", ".join(f"{k} {v}" for k, v in largest_first))
     print("\nbudgets (issue 2)")
     check("boot part without crypto", "rv32", boot_part)
     for target in targets:

@@ -1,13 +1,14 @@
 #!/usr/bin/python3
-"""The deepest stack of the entry points of lib/ and boot/, for rv32imc at -Os, from gcc's own call graph (-fcallgraph-info).
+"""The deepest stack of the entry points of lib/ and boot/, for rv32imc at -Os, from gcc's call graph (-fcallgraph-info).
 
-    scripts/stack.py [--all]          exit code 1 over the budget, and when a call is not understood; --all shows every public function
+    scripts/stack.py [--all]          exit code 1 over the budget, and when a call is not understood; --all shows every
+    public function
 
-What it keeps true: every indirect call is resolved. A call through a seam (flash, crypto, boot ops, callbacks of the application)
-leaves the library and is counted as nothing: what it needs is the port's. A function of lib that is handed to another one
-as a callback is followed from the place where it is handed over, so that bounded nesting is no recursion. Anything else stands in
-TABLES. Every function of lib whose address is taken must have been met in one of these ways, so that a new pointer cannot
-escape the count. Recursion and frames of unknown size are errors.
+What it keeps true: every indirect call is resolved. A call through a seam (flash, crypto, boot ops, callbacks of the
+application) leaves the library and is counted as nothing: what it needs is the port's. A function of lib that is handed
+to another one as a callback is followed from the place where it is handed over, so that bounded nesting is no
+recursion. Anything else stands in TABLES. Every function of lib whose address is taken must have been met in one of
+these ways, so that a new pointer cannot escape the count. Recursion and frames of unknown size are errors.
 """
 import re
 import sys
@@ -18,8 +19,8 @@ OUT = ROOT / "build/stack"
 BUDGET = 2048  # bytes, issue 2
 ENTRIES = ["gw_boot_run", "gw_install_open", "gw_install_poll", "gw_trust_update"]
 C_LIBRARY = {"memcpy": 16, "memmove": 16, "memset": 16, "memcmp": 16}  # picolibc's frames are smaller
-SEAMS = re.compile(r"->\s*(sha256_\w+|verify|aes_ctr|aes_decrypt|ecdh|random|kek|agree|read|write|erase|idle|state|clear|stage"
-                   r"|confirm|reject|steady|passed)\s*\(")
+SEAMS = re.compile(r"->\s*(sha256_\w+|verify|aes_ctr|aes_decrypt|ecdh|random|kek|agree|read|write|erase|idle"
+                   r"|state|clear|stage|confirm|reject|steady|passed)\s*\(")
 # Functions that call by pointer what is neither a seam nor a callback argument: name -> pattern of the targets.
 TABLES = {"gw_install_poll": r"st_\w+"}
 # Seams that lib itself implements: the keys in the identity object.
@@ -85,7 +86,7 @@ class Graph:
         return title in self.bodies and re.search(r"\(\*\w+\)\(", self.bodies[title].split("{")[0])
 
     def handed_over(self, title, names):
-        """Functions of lib that a call hands over: named in the call itself, or, when that is not seen, in the caller."""
+        """Functions of lib that a call hands over: named in the call, or, when that is not seen, in the caller."""
         inner = self.bodies[title].partition("{")[2]
         here = {n for n in names if n in self.where}
         names = here or {n for n in re.findall(r"[(,]\s*&?(\w+)\s*(?=[,)])", inner) if n in self.where}
@@ -107,7 +108,7 @@ class Graph:
             for callee in self.where.get(name, [name]):
                 reached = self.targets(title, callback, callee, names)
                 if not reached:
-                    self.problems.add(f"{title} calls by pointer, and what is not known: see TABLES in scripts/stack.py")
+                    self.problems.add(f"{title} calls by pointer, and what is not known: see TABLES in this script")
                 found |= reached
         self.followed |= {f for f, _ in found} | {c for _, c in found if c}
         return found
@@ -145,7 +146,8 @@ def main():
     for source in sources():
         out = target.compile(source, OUT / (source.replace("/", "_") + ".o"), "-fcallgraph-info=su")
         graph.read(out.with_suffix(".ci"))
-    public = sorted(f for f in graph.frames if f.startswith("gw_") and not graph.takes_callback(f)) if "--all" in sys.argv else []
+    public = sorted(f for f in graph.frames if f.startswith("gw_") and not graph.takes_callback(f))
+    public = public if "--all" in sys.argv else []
     over = 0
     for entry in ENTRIES + [f for f in public if f not in ENTRIES]:
         if entry not in graph.frames:
@@ -158,7 +160,8 @@ def main():
             print("    " + " > ".join(f"{short(f)} {graph.frames.get(f, C_LIBRARY.get(f, 0))}" for f in chain))
     for title in sorted(graph.frames): # the rest of lib, so that every pointer is met
         graph.next_calls(title, None) if not graph.takes_callback(title) else None
-    for title in sorted(graph.addresses_taken() - graph.followed - {t for s in OWN_SEAMS.values() for t in graph.where.get(s, ())}):
+    known = graph.followed | {t for s in OWN_SEAMS.values() for t in graph.where.get(s, ())}
+    for title in sorted(graph.addresses_taken() - known):
         graph.problems.add(f"the address of {title} is taken, and who calls it is not known: see scripts/stack.py")
     for problem in sorted(graph.problems):
         print(f"stack: {problem}", file=sys.stderr)

@@ -4,12 +4,12 @@
     scripts/test.py quick | full | ci | cov        tiers, as `make test`, `make test-full`, .ci/run, `make cov`
     scripts/test.py one --name test_cbor           one suite; --list names them all
 
-What it keeps true: a suite that is expected from the sources and whose program is missing, crashes, hangs, reports fewer
-tests than it planned, reports none or skips one counts as failed. Logs are in build/log/.
+What it keeps true: a suite that is expected from the sources and whose program is missing, crashes, hangs, reports
+fewer tests than it planned, reports none or skips one counts as failed. Logs are in build/log/.
 
 A suite is counted by what it prints: TAP (cmocka), or a line `N passed, N failed` (scripts); `exit` suites count one.
-A script suite is an executable tests/<name>/run.sh, run.py or check.py: its working directory is the repository, GODWIT_BIN is
-the folder of the programs (sanitizers on), GODWIT_TMP an empty folder of its own.
+A script suite is an executable tests/<name>/run.sh, run.py or check.py: its working directory is the repository,
+GODWIT_BIN is the folder of the programs (sanitizers on), GODWIT_TMP an empty folder of its own.
 """
 import argparse
 import concurrent.futures
@@ -129,7 +129,8 @@ def known_answers():
 
 
 def scripts(bin_dir):
-    found = {str(p.relative_to(ROOT)) for name in ("run.sh", "run.py", "check.py") for p in ROOT.glob("tests/*/" + name)}
+    names = ("run.sh", "run.py", "check.py")
+    found = {str(p.relative_to(ROOT)) for name in names for p in ROOT.glob("tests/*/" + name)}
     found = sorted({f for f in found if not f.startswith(MUTANTS)} | set(REQUIRED_SCRIPTS))
     environment = {"GODWIT_BIN": str(bin_dir), "PYTHON": PYTHON}
     runner = {".py": [PYTHON], ".sh": ["bash"]}
@@ -162,7 +163,7 @@ def quick():
 
 
 def tier_ci():
-    return [*quick(), build("host-clang"), make("lint"), make("size"), make("stack"), make("cov"), make("demo"), make("help")]
+    return [*quick(), build("host-clang"), *(make(t) for t in ("lint", "size", "stack", "cov", "demo", "help"))]
 
 
 def tier_full():
@@ -211,8 +212,8 @@ def report(suite):
 
 
 def coverage():
-    command = ["gcovr", "-r", str(ROOT), str(BUILD / "host-cov"), "--filter", str(ROOT / "lib/src/"), "--fail-under-line", "95",
-               "--exclude-unreachable-branches", "--txt"]
+    command = ["gcovr", "-r", str(ROOT), str(BUILD / "host-cov"), "--filter", str(ROOT / "lib/src/"),
+               "--fail-under-line", "95", "--exclude-unreachable-branches", "--txt"]
     return subprocess.run(command, cwd=ROOT).returncode
 
 

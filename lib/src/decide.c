@@ -3,7 +3,8 @@
  *
  * Keeps true: only STAGED and TRYING become REJECTED by a failed check; a CONFIRMED or PREVIOUS slot that fails is
  * passed over for this boot and keeps its state; nothing starts without GW_VERDICT_OK; an image on trial starts only in a
- * state that counts the attempt. The diagram in SPEC.md is drawn from `transitions` by tests/spec.
+ * state that counts the attempt. tests/unit/test_decide.c enumerates what it can do and
+ * compares it with the diagram in SPEC.md, section 10.
  */
 #include "slots.h"
 

@@ -35,7 +35,10 @@ void gw_crypto_psa_entropy(int (*draw)(void *ctx, void *data, size_t n), void *c
 /* The smallest verifier: sha256_* and verify (ES256) are there, all else is NULL. */
 void gw_crypto_mbedtls_boot_init(struct gw_crypto *c);
 
-/* Shapes of RSA keys that a port accepts: modulus of 2048 to 3072 bits without a leading zero, odd exponent of at most 32 bits. */
+/*
+ * Shapes of RSA keys that a port accepts: modulus of 2048 to 3072 bits without a leading zero, odd exponent of at most
+ * 32 bits.
+ */
 static inline bool gw_rsa_key_ok(const struct gw_pubkey *key)
 {
 #ifdef GW_INSECURE_RSA1024
@@ -45,7 +48,10 @@ static inline bool gw_rsa_key_ok(const struct gw_pubkey *key)
 #endif
     size_t n = key->x.n;
     size_t e = key->y.n;
-    if (n < smallest || n > 384 || (n == smallest && key->x.p[0] < 0x80) || key->x.p[0] == 0 || !(key->x.p[n - 1] & 1)) {
+    if (n < smallest || n > 384 || key->x.p[0] == 0 || !(key->x.p[n - 1] & 1)) {
+        return false;
+    }
+    if (n == smallest && key->x.p[0] < 0x80) {
         return false;
     }
     return e >= 1 && e <= 4 && (key->y.p[e - 1] & 1) && (e > 1 || key->y.p[0] >= 3);

@@ -1,8 +1,10 @@
 /*
- * mbedtls_boot.c - the smallest verifier: SHA-256 of Mbed TLS 3.6 and ES256 by p256-m, which lies in the same source tree.
+ * mbedtls_boot.c - the smallest verifier: SHA-256 of Mbed TLS 3.6 and ES256 by p256-m, which lies in the same source
+ * tree.
  *
  * Keeps true: no heap, no random numbers, no global state; a running SHA-256 owns nothing.
- * Chosen by measurement (rv32imc, -Os, linked, SHA-256 included): p256-m 4.3 KB and no heap; ecp.c, bignum.c and ecdsa.c 17.5 KB
+ * Chosen by measurement (rv32imc, -Os, linked, SHA-256 included): p256-m 4.3 KB and no heap; ecp.c, bignum.c and
+ * ecdsa.c 17.5 KB
  * and a heap. Has no RSA, no AES and no key agreement: a bootloader verifies, it does not decrypt.
  * Build with MBEDTLS_CONFIG_FILE="config/mbedtls_boot_config.h" and the sources that cmake/mbedtls.cmake lists.
  */
@@ -41,7 +43,8 @@ static int sha256_finish(void *ctx, struct gw_sha256 *h, uint8_t digest[32])
 }
 
 /* Any answer of p256-m but "right" and "bad key" is "wrong": there is nothing in it that fails. */
-static int verify(void *ctx, const struct gw_pubkey *key, const uint8_t digest[32], const uint8_t *signature, size_t size)
+static int verify(void *ctx, const struct gw_pubkey *key, const uint8_t digest[32], const uint8_t *signature,
+                  size_t size)
 {
     uint8_t point[64];
     (void)ctx;

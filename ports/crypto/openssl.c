@@ -165,7 +165,8 @@ static int verify_ps256(const struct gw_pubkey *key, const uint8_t digest[32], c
     return result;
 }
 
-static int verify(void *ctx, const struct gw_pubkey *key, const uint8_t digest[32], const uint8_t *signature, size_t size)
+static int verify(void *ctx, const struct gw_pubkey *key, const uint8_t digest[32], const uint8_t *signature,
+                  size_t size)
 {
     (void)ctx;
     switch (key->algorithm) {
@@ -226,9 +227,9 @@ static int aes_decrypt(void *ctx, const uint8_t *key, size_t key_size, const uin
     if (key_size != 16 && key_size != 32) {
         return GW_ERR_CRYPTO;
     }
+    const EVP_CIPHER *aes = key_size == 16 ? EVP_aes_128_ecb() : EVP_aes_256_ecb();
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
-    bool ok = cipher &&
-              EVP_DecryptInit_ex(cipher, key_size == 16 ? EVP_aes_128_ecb() : EVP_aes_256_ecb(), NULL, key, NULL) == 1 &&
+    bool ok = cipher && EVP_DecryptInit_ex(cipher, aes, NULL, key, NULL) == 1 &&
               EVP_CIPHER_CTX_set_padding(cipher, 0) == 1 && EVP_DecryptUpdate(cipher, out, &n, in, 16) == 1 && n == 16;
     EVP_CIPHER_CTX_free(cipher);
     return ok ? 0 : GW_ERR_CRYPTO;

@@ -1,9 +1,11 @@
 /*
  * psa.c - the crypto seam on PSA Crypto of Mbed TLS 3.6, for devices.
  *
- * Keeps true: no key outlives the call that imports it; a running SHA-256 owns nothing, as long as PSA's hash is software (a driver
+ * Keeps true: no key outlives the call that imports it; a running SHA-256 owns nothing, as long as PSA's hash is
+ * software (a driver
  * for an accelerator that holds a resource in its state must not be used here: abandoned states would leak it).
- * PSA keeps its state in globals: one instance in a process, used from one thread. It wants a generator of random numbers even
+ * PSA keeps its state in globals: one instance in a process, used from one thread. It wants a generator of random
+ * numbers even
  * to be initialized: psa_random.c, or the product's own hook. PSA has no AES key wrap: lib builds it on aes_decrypt.
  */
 #include <assert.h>
@@ -48,8 +50,8 @@ static int sha256_finish(void *ctx, struct gw_sha256 *h, uint8_t digest[32])
     return done(psa_hash_finish(hash_of(h), digest, 32, &n));
 }
 
-static psa_status_t import(psa_key_type_t type, psa_algorithm_t algorithm, psa_key_usage_t usage, const uint8_t *key, size_t n,
-                           psa_key_id_t *id)
+static psa_status_t import(psa_key_type_t type, psa_algorithm_t algorithm, psa_key_usage_t usage, const uint8_t *key,
+                           size_t n, psa_key_id_t *id)
 {
     psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
     psa_set_key_type(&attributes, type);
@@ -107,7 +109,8 @@ static int import_public(const struct gw_pubkey *key, psa_algorithm_t algorithm,
     return status == PSA_ERROR_INVALID_ARGUMENT ? GW_ERR_KEY_WEAK : done(status);
 }
 
-static int verify(void *ctx, const struct gw_pubkey *key, const uint8_t digest[32], const uint8_t *signature, size_t size)
+static int verify(void *ctx, const struct gw_pubkey *key, const uint8_t digest[32], const uint8_t *signature,
+                  size_t size)
 {
     psa_key_id_t id;
     bool es256 = key->algorithm == GW_ALG_ES256;
@@ -201,8 +204,8 @@ static int ecdh(void *ctx, const uint8_t priv[32], const uint8_t peer[64], uint8
     size_t n;
     (void)ctx;
     memcpy(point + 1, peer, 64);
-    psa_status_t status = import(PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1), PSA_ALG_ECDH, PSA_KEY_USAGE_DERIVE, priv, 32,
-                                 &id);
+    psa_key_type_t type = PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1);
+    psa_status_t status = import(type, PSA_ALG_ECDH, PSA_KEY_USAGE_DERIVE, priv, 32, &id);
     if (status != PSA_SUCCESS) {
         return GW_ERR_CRYPTO;
     }

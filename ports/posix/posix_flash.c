@@ -69,13 +69,23 @@ static bool transfer(int fd, uint8_t *p, size_t n, off_t at, bool out)
     return true;
 }
 
+/* To or from flash.bin, or the private copy of a flash that is only looked at. Durable when it returns. */
+static bool contents(struct gwp_flash *f, uint8_t *p, uint32_t n, uint32_t at, bool out)
+{
+    if (f->image != NULL) {
+        memcpy(out ? f->image + at : p, out ? p : f->image + at, n);
+        return true;
+    }
+    return transfer(f->fd, p, n, (off_t)at, out) && (!out || fdatasync(f->fd) == 0);
+}
+
 static int flash_read(void *ctx, uint32_t address, void *data, uint32_t n)
 {
     struct gwp_flash *f = of(ctx);
     if (!inside(f, address, n)) {
         return broken(f, "read outside of the flash", address, n);
     }
-    return transfer(f->fd, data, n, (off_t)(address - base_of(f)), false) ? 0 : -1;
+    return contents(f, data, n, address - base_of(f), false) ? 0 : -1;
 }
 
 static bool marked(const struct gwp_flash *f, uint32_t unit)
@@ -91,7 +101,8 @@ static bool mark(struct gwp_flash *f, uint32_t first, uint32_t count, bool progr
         f->units[u / 8] = (uint8_t)(programmed ? f->units[u / 8] | bit : f->units[u / 8] & ~bit);
     }
     size_t from = first / 8, to = (first + count - 1) / 8 + 1;
-    return transfer(f->units_fd, f->units + from, to - from, (off_t)from, true) && fdatasync(f->units_fd) == 0;
+    return f->image != NULL || (transfer(f->units_fd, f->units + from, to - from, (off_t)from, true) &&
+                                fdatasync(f->units_fd) == 0);
 }
 
 static bool cut_now(const struct gwp_flash *f)
@@ -99,9 +110,15 @@ static bool cut_now(const struct gwp_flash *f)
     return f->cut_at != 0 && f->writes + f->erases == f->cut_at;
 }
 
-static void power_cut(void)
+/* What was in RAM is gone: the hand-over too. */
+static void power_cut(const struct gwp_flash *f)
 {
+    char path[GWH_PATH_MAX];
+    struct gwh_error ignored = {0};
     (void)fflush(stdout);
+    if (gwh_path(path, f->folder, "handover.bin", &ignored) == GWH_OK) {
+        (void)unlink(path);
+    }
     (void)fprintf(stderr, "power cut: the flash operation under way is torn\n");
     _exit(GWP_CUT_EXIT);
 }
@@ -110,9 +127,8 @@ static int flash_write(void *ctx, uint32_t address, const void *data, uint32_t n
 {
     struct gwp_flash *f = of(ctx);
     uint32_t ws = f->layout.write_size, first = (address - base_of(f)) / ws;
-    if (f->read_only || !inside(f, address, n) || n == 0 || n % ws != 0 || (address - base_of(f)) % ws != 0) {
-        return broken(f, f->read_only ? "write to a flash opened for reading" : "write not of whole, aligned units",
-                      address, n);
+    if (!inside(f, address, n) || n == 0 || n % ws != 0 || (address - base_of(f)) % ws != 0) {
+        return broken(f, "write not of whole, aligned units", address, n);
     }
     for (uint32_t u = 0; u < n / ws; u++) {
         if (marked(f, first + u)) {
@@ -127,11 +143,10 @@ static int flash_write(void *ctx, uint32_t address, const void *data, uint32_t n
         return -1;
     }
     memcpy(copy, data, n);
-    bool ok = mark(f, first, n / ws, true) && transfer(f->fd, copy, now, (off_t)(address - base_of(f)), true) &&
-              fdatasync(f->fd) == 0;
+    bool ok = mark(f, first, n / ws, true) && contents(f, copy, now, address - base_of(f), true);
     free(copy);
     if (cut) {
-        power_cut();
+        power_cut(f);
     }
     return ok ? 0 : -1;
 }
@@ -140,7 +155,7 @@ static int flash_erase(void *ctx, uint32_t address)
 {
     struct gwp_flash *f = of(ctx);
     struct gw_area block;
-    if (f->read_only || gw_flash_block(&f->flash, address, &block) != GW_OK || block.start != address) {
+    if (gw_flash_block(&f->flash, address, &block) != GW_OK || block.start != address) {
         return broken(f, "erase not at the start of a block", address, 0);
     }
     f->erases++;
@@ -152,11 +167,10 @@ static int flash_erase(void *ctx, uint32_t address)
     }
     memset(blank, (int)f->layout.erased, block.size);
     uint32_t ws = f->layout.write_size, first = (address - base_of(f)) / ws;
-    bool ok = (!cut || mark(f, first, block.size / ws, true)) &&
-              transfer(f->fd, blank, now, (off_t)(address - base_of(f)), true) && fdatasync(f->fd) == 0;
+    bool ok = (!cut || mark(f, first, block.size / ws, true)) && contents(f, blank, now, address - base_of(f), true);
     free(blank);
     if (cut) {
-        power_cut();
+        power_cut(f);
     }
     return ok && mark(f, first, block.size / ws, false) ? 0 : -1;
 }
@@ -229,6 +243,17 @@ static int lock(const struct gwp_flash *f, struct gwh_error *err)
     return gwh_fail_errno(err, "cannot lock the flash of %s", f->folder);
 }
 
+/* A flash that is only looked at is changed in memory alone: mounting may want to settle what a cut left in doubt. */
+static int load_image(struct gwp_flash *f, struct gwh_error *err)
+{
+    size_t n = gwp_layout_bytes(&f->layout);
+    f->image = malloc(n);
+    if (f->image == NULL || !transfer(f->fd, f->image, n, 0, false)) {
+        return gwh_fail_errno(err, "cannot read flash.bin of %s", f->folder);
+    }
+    return GWH_OK;
+}
+
 static int load_units(struct gwp_flash *f, struct gwh_error *err)
 {
     f->units_size = units_bytes(&f->layout);
@@ -267,6 +292,9 @@ int gwp_flash_open(struct gwp_flash *f, const char *folder, bool read_only, stru
     if (e == GWH_OK) {
         e = load_units(f, err);
     }
+    if (e == GWH_OK && read_only) {
+        e = load_image(f, err);
+    }
     if (e != GWH_OK) {
         gwp_flash_close(f);
         return e;
@@ -288,6 +316,7 @@ void gwp_flash_close(struct gwp_flash *f)
         close(f->units_fd);
     }
     free(f->units);
-    f->units = NULL;
+    free(f->image);
+    f->units = f->image = NULL;
     f->fd = f->units_fd = -1;
 }

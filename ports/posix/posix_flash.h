@@ -57,12 +57,14 @@ struct gwp_flash {
     uint8_t *units;          /* the bits of units.bin */
     size_t units_size;
     bool read_only;
+    uint8_t *image;          /* read_only: a copy of the content, which alone is changed */
     uint64_t writes, erases; /* done by this process */
     uint64_t cut_at;         /* operation (write or erase) that is torn, from 1; 0: none */
     char broken[160];        /* the first rule that a caller broke; empty: none */
 };
 /* Makes flash.bin (erased), units.bin and layout.json in a folder that is there. */
 int gwp_flash_create(const char *folder, const struct gwp_layout *layout, struct gwh_error *err);
+/* `read_only`: the files are not changed, whatever is written. */
 int gwp_flash_open(struct gwp_flash *f, const char *folder, bool read_only, struct gwh_error *err);
 void gwp_flash_close(struct gwp_flash *f);
 

@@ -1,7 +1,8 @@
 /*
  * kat.c - known answers for every function of the crypto seam, the same for each port (kat_openssl.c, kat_psa.c, ...).
  *
- * Inputs of variable length lie in heap buffers of their exact size, so that AddressSanitizer sees an overrun in a port too.
+ * Inputs of variable length lie in heap buffers of their exact size, so that AddressSanitizer sees an overrun in a port
+ * too.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,7 +4,10 @@
 
 #include "godwit/crypto.h"
 
-/* Runs all tests, or those of a verifier alone (SHA-256, ES256, everything else NULL). Returns the number that failed. */
+/*
+ * Runs all tests, or those of a verifier alone (SHA-256, ES256, everything else NULL). Returns the number that
+ * failed.
+ */
 int kat_run_full(const struct gw_crypto *crypto);
 int kat_run_verifier(const struct gw_crypto *crypto);
 

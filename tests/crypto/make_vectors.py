@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Writes tests/crypto/vectors.h: known answers for the crypto seam.
 
-Published vectors stand here as text and are checked against python3-cryptography before they are written; what nobody publishes
-(AES-CTR with a counter from zero, RSA-PSS with wrong salts) is made here. RSA keys are fresh in every run, so the header is committed.
-"""
+Published vectors stand here as text and are checked against python3-cryptography before they are written; what nobody
+publishes (AES-CTR with a counter from zero, RSA-PSS with wrong salts) is made here. RSA keys are fresh in every run, so
+the header is committed. """
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, keywrap
@@ -48,7 +48,8 @@ def ctr(key, block, n):
 def aes():
     for bits, key, first in [
             (128, "10a58869d74be5a374cf867cfb473859", "6d251e6944b051e04eaa6fb4dbf78465"),
-            (256, "c47b0294dbbbee0fec4757f22ffeee3587ca4730c3d33b691df38bab076bc558", "46f2fb342d6f0ab477476fc501242c5f")]:
+            (256, "c47b0294dbbbee0fec4757f22ffeee3587ca4730c3d33b691df38bab076bc558",
+             "46f2fb342d6f0ab477476fc501242c5f")]:
         key = h(key)
         assert ctr(key, 0, 16) == h(first)
         put(f"aes{bits}_key", key, f"AES-{bits}: CAVP KeySbox; the stream's first block is the published answer")
@@ -66,7 +67,8 @@ def wrapping():
     kek = bytes(range(32))
     cases = [("wrap_128_128", 16, 16, "1FA68B0A8112B447AEF34BD8FB5A7B829D3E862371D2CFE5"),
              ("wrap_256_128", 32, 16, "64E8C3F9CE0F5BA263E9777905818A2A93C8191E7D6E8AE7"),
-             ("wrap_256_256", 32, 32, "28C9F404C4B810F4CBCCB35CFB87F8263F5786E2D80ED326CBC7F0E71A99F43BFB988B9B7A02DD21")]
+             ("wrap_256_256", 32, 32,
+              "28C9F404C4B810F4CBCCB35CFB87F8263F5786E2D80ED326CBC7F0E71A99F43BFB988B9B7A02DD21")]
     put("wrap_data", data, "RFC 3394, 4.1, 4.3 and 4.6; the KEK is 00 01 02 ...")
     for name, kek_size, n, answer in cases:
         assert keywrap.aes_key_wrap(kek[:kek_size], data[:n]) == h(answer)
@@ -104,7 +106,8 @@ def agreement():
     y = h("db71e509e3fd9b060ddb20ba5c51dcc5948d46fbf640dfe0441782cab85fa4ac")
     d = h("7d7dc5f71eb29ddaf80d6214632eeae03d9058af1fb6d22ed80badb62bc1a534")
     z = h("46fc62106420ff012e54a434fbdd2d25ccc5852060561e68040dd7778997bd7b")
-    peer = ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), ec.SECP256R1()).public_key()
+    numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), ec.SECP256R1())
+    peer = numbers.public_key()
     assert ec.derive_private_key(int.from_bytes(d, "big"), ec.SECP256R1()).exchange(ec.ECDH(), peer) == z
     put("ecdh_peer", x + y, "NIST CAVP, KAS ECC CDH primitive, P-256, count 0")
     put("ecdh_priv", d)

@@ -1,5 +1,6 @@
 /*
- * main.c - a whole bootloader for rv32imc, linked to be weighed by `make size`: lib and boot/, the smallest verifier, and a port to
+ * main.c - a whole bootloader for rv32imc, linked to be weighed by `make size`: lib and boot/, the smallest verifier,
+ * and a port to
  * memory-mapped NOR flash with CFI commands (two 16-bit parts side by side, as on QEMU's riscv virt board).
  *
  * Real in everything but the addresses: reset code, flash driver, watchdog, reset cause, hand-over, recovery message.

@@ -1,7 +1,12 @@
-/* objects.c - one array for each public object, as large as it: scripts/size.py reads their sizes from the symbol table. */
+/*
+ * objects.c - one array for each public object, as large as it: scripts/size.py reads their sizes from the symbol
+ * table.
+ */
 #include "godwit/install.h"
 
-#define OBJECT(name) extern const char size_of_##name[sizeof(struct name)]; const char size_of_##name[sizeof(struct name)] = {0}
+#define OBJECT(name)                                                                                                   \
+    extern const char size_of_##name[sizeof(struct name)];                                                             \
+    const char size_of_##name[sizeof(struct name)] = {0}
 
 OBJECT(gw_sha256);
 OBJECT(gw_device);
@@ -18,7 +23,9 @@ OBJECT(gw_facts);
 OBJECT(gw_install);
 OBJECT(gw_install_config);
 
-#define CONSTANT(name) extern const char size_of_##name[name]; const char size_of_##name[name] = {0}
+#define CONSTANT(name)                                                                                                 \
+    extern const char size_of_##name[name];                                                                            \
+    const char size_of_##name[name] = {0}
 CONSTANT(GW_INSTALL_BUFFER);
 CONSTANT(GW_MANIFEST_MAX);
 CONSTANT(GW_VERIFY_MEMORY);

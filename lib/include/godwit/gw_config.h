@@ -57,7 +57,7 @@
 #define GW_BOOT_TRIES 3u
 #endif
 
-/* Crashes of a confirmed image, each before it called gw_boot_steady(), after which the previous image is used. */
+/* Crashes of a confirmed image, each before it called gw_device_steady(), after which the previous image is used. */
 #ifndef GW_BOOT_CRASHES
 #define GW_BOOT_CRASHES 5u
 #endif

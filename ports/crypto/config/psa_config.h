@@ -1,6 +1,8 @@
 /*
- * psa_config.h - Mbed TLS 3.6 with what the crypto seam needs and nothing else, through PSA: SHA-256, ES256, PS256 (verify),
- * AES-CTR and AES-ECB (for key unwrap), ECDH on P-256. Given to the compiler as MBEDTLS_CONFIG_FILE; products that have TLS too
+ * psa_config.h - Mbed TLS 3.6 with what the crypto seam needs and nothing else, through PSA: SHA-256, ES256, PS256
+ * (verify),
+ * AES-CTR and AES-ECB (for key unwrap), ECDH on P-256. Given to the compiler as MBEDTLS_CONFIG_FILE; products that have
+ * TLS too
  * use their own, of which this is a subset.
  */
 #define MBEDTLS_PSA_CRYPTO_C
