@@ -2,10 +2,10 @@
  * journal.c - an append-only log of small records in two banks, of which one is in use (SPEC.md, section 10).
  *
  * Keeps true:
- *  - a write unit is programmed once per erase, also when an interrupted write left a unit that reads as blank: after
- *    a mount, one position behind the last that could have been touched is left free;
- *  - nothing depends on a record that may read differently next time: the newest record, if nothing proves that its
- *    write was completed, is written afresh before mount returns;
+ *  - no record is written where an interrupted write may have left a unit that only reads as blank: before the first
+ *    record after a mount, the position there is spoilt (programmed to all ~erased), and nobody ever reads it;
+ *  - nothing depends on a record that may read differently next time: if nothing proves that the last write was
+ *    completed, the other bank is begun afresh, from what was read once, before mount returns;
  *  - a bank is used only when something behind its snapshot proves that its header was completely written; until then
  *    the other bank is the truth, and it says the same. A bank that is not used is declared void in the other before it
  *    is erased: an interrupted erase may leave it looking whole.
@@ -26,6 +26,7 @@ struct scan {
     uint32_t end;    /* behind everything that may have been programmed */
     bool proven;     /* something stands behind the snapshot: the header before it was completely written */
     bool clean;      /* the last thing is a SETTLED record, blank behind it */
+    uint8_t copy[LONGEST]; /* of the newest record: it may not read as well again */
 };
 
 /* Positions are multiples of this: a write unit, 8 at least, so that a scan is short. */
@@ -129,37 +130,56 @@ static uint32_t touched_to(const struct gw_journal *j, uint32_t at, int torn, co
 }
 
 /* Looks at every position of a bank; fills j->at. */
-static struct scan scan_bank(struct gw_journal *j, unsigned bank, uint32_t generation, uint32_t snapshot)
+static void scan_bank(struct gw_journal *j, unsigned bank, uint32_t generation, uint32_t snapshot, struct scan *s)
 {
     uint8_t record[LONGEST];
-    struct scan s = { 0 };
     uint32_t at = j->bank[bank].start + header_size(j);
 
     memset(j->at, 0, sizeof j->at);
-    s.end = at;
+    memset(s, 0, sizeof *s);
+    s->end = at;
     while (at + step(j) <= bank_end(j, bank)) {
         int body = read_record(j, bank, generation, at, record);
         uint32_t next = at + step(j);
         uint32_t touched = touched_to(j, at, body, record);
         if (body >= 0) {
             j->at[record[0]] = body > 0 ? at : 0;
-            s.newest = at;
+            s->newest = at;
+            memcpy(s->copy, record, sizeof s->copy);
             next = at + record_size(j, (uint32_t)body);
             touched = next;
-            s.clean = record[0] == GW_REC_SETTLED;
+            s->clean = record[0] == GW_REC_SETTLED;
         }
-        s.proven = s.proven || (at >= snapshot && touched != 0);
-        s.clean = s.clean && (body >= 0 || touched == 0);
-        s.end = touched > s.end ? touched : s.end;
+        s->proven = s->proven || (at >= snapshot && touched != 0);
+        s->clean = s->clean && (body >= 0 || touched == 0);
+        s->end = touched > s->end ? touched : s->end;
         at = next;
     }
-    return s;
+}
+
+/*
+ * Programs the position at j->next to all ~erased: whatever an interrupted write has left there, no cell is in between
+ * any more, and the next scan sees it. Parts that refuse to program it, or to read it, serve as well.
+ */
+static void spoil(struct gw_journal *j)
+{
+    uint8_t unit[GW_WRITE_MAX];
+
+    memset(unit, (uint8_t)~j->flash->erased, sizeof unit);
+    int ignored = gw_flash_write(j->flash, j->next, unit, step(j));
+    (void)ignored;
+    j->next += step(j);
+    j->guard = 0;
 }
 
 /* Appends at j->next, no questions asked. */
 static int append(struct gw_journal *j, uint8_t kind, const uint8_t *body, uint32_t n)
 {
     uint8_t record[LONGEST] = { 0 };
+
+    if (j->guard != 0) {
+        spoil(j);
+    }
     uint32_t at = j->next;
     uint32_t size = record_size(j, n);
 
@@ -200,14 +220,18 @@ static int write_header(struct gw_journal *j, unsigned bank)
     return program(j, j->bank[bank].start, h, header_size(j));
 }
 
-/* Copies the newest records into the other bank, then switches: snapshot, header, SETTLED, in this order. */
-static int compact_as(struct gw_journal *j, uint32_t generation)
+/*
+ * Copies the newest records into the other bank, then switches: snapshot, header, SETTLED, in this order. The newest of
+ * all comes from `s` (may be NULL).
+ */
+static int compact_as(struct gw_journal *j, uint32_t generation, const struct scan *s)
 {
     uint8_t record[LONGEST];
     struct gw_journal to = *j;
 
     to.current = j->current ^ 1u;
     to.generation = generation;
+    to.guard = 0;
     to.next = j->bank[to.current].start + header_size(j);
     memset(to.at, 0, sizeof to.at);
     int err = erase_bank(&to, to.current);
@@ -215,7 +239,13 @@ static int compact_as(struct gw_journal *j, uint32_t generation)
         if (j->at[kind] == 0) {
             continue;
         }
-        int body = read_record(j, j->current, j->generation, j->at[kind], record);
+        int body;
+        if (s != NULL && s->newest == j->at[kind]) {
+            memcpy(record, s->copy, sizeof record);
+            body = record[1];
+        } else {
+            body = read_record(j, j->current, j->generation, j->at[kind], record);
+        }
         err = body < 0 ? GW_ERR_FLASH_READ
               : to.next + record_size(j, (uint32_t)body) > bank_end(j, to.current) ? GW_ERR_JOURNAL_FULL
               : append(&to, kind, record + 2, (uint32_t)body);
@@ -233,15 +263,15 @@ static int compact_as(struct gw_journal *j, uint32_t generation)
     return err;
 }
 
-static int compact(struct gw_journal *j)
+static int compact(struct gw_journal *j, const struct scan *s)
 {
-    return compact_as(j, j->generation + 1);
+    return compact_as(j, j->generation + 1, s);
 }
 
 /* Is there room for records of so many bytes in all? */
 static bool room(const struct gw_journal *j, uint32_t bytes)
 {
-    return j->next + bytes <= bank_end(j, j->current);
+    return j->next + (j->guard != 0 ? step(j) : 0) + bytes <= bank_end(j, j->current);
 }
 
 /* Room for a record, with enough left to settle and to declare the other bank void, twice. */
@@ -250,27 +280,8 @@ static bool fits(const struct gw_journal *j, uint32_t body)
     return room(j, record_size(j, body) + record_size(j, 0) + 2 * (step(j) + record_size(j, 4)));
 }
 
-/* The bank in use ends in doubt: writes its newest record afresh, behind everything that may have been touched. */
-static int settle_afresh(struct gw_journal *j, uint32_t newest)
-{
-    uint8_t record[LONGEST];
-    int err = GW_OK;
-
-    int body = newest == 0 ? 0 : read_record(j, j->current, j->generation, newest, record);
-    if (body < 0) {
-        return GW_ERR_FLASH_READ;
-    }
-    if (!room(j, record_size(j, (uint32_t)body) + record_size(j, 0))) {
-        return compact(j);
-    }
-    if (newest != 0 && record[0] != GW_REC_SETTLED) {
-        err = append(j, record[0], record + 2, (uint32_t)body);
-    }
-    return err == GW_OK ? append(j, GW_REC_SETTLED, NULL, 0) : err;
-}
-
 /* The other bank, of generation `doubtful`, is in doubt, and the one in use says the same: makes the other anew. */
-static int renew_other(struct gw_journal *j, uint32_t doubtful)
+static int renew_other(struct gw_journal *j, uint32_t doubtful, const struct scan *s)
 {
     uint8_t body[4];
     int err = GW_OK;
@@ -279,7 +290,7 @@ static int renew_other(struct gw_journal *j, uint32_t doubtful)
     if (room(j, record_size(j, sizeof body))) {
         err = append(j, GW_REC_VOID, body, sizeof body);
     }
-    return err == GW_OK ? compact_as(j, doubtful + 1) : err;
+    return err == GW_OK ? compact_as(j, doubtful + 1, s) : err;
 }
 
 /* No bank is valid: begins an empty journal in bank 0. */
@@ -288,21 +299,22 @@ static int format(struct gw_journal *j)
     j->lost = 1;
     j->current = 1;
     j->generation = 0;
-    return compact(j);
+    return compact(j, NULL);
 }
 
 /* Takes up the records of a bank. */
-static struct scan use_bank(struct gw_journal *j, unsigned bank, uint32_t generation, uint32_t snapshot)
+static void use_bank(struct gw_journal *j, unsigned bank, uint32_t generation, uint32_t snapshot, struct scan *s)
 {
     j->current = (uint8_t)bank;
     j->generation = generation;
-    struct scan s = scan_bank(j, bank, generation, snapshot);
-    j->next = s.end + step(j); /* one position stays free: an interrupted write may have touched it unseen */
-    return s;
+    scan_bank(j, bank, generation, snapshot, s);
+    j->next = s->end;
+    j->guard = 1;
 }
 
 /* The generation that a bank declares void in the other; 0: none. */
-static uint32_t declared_void(struct gw_journal *j, unsigned bank, uint32_t generation, uint32_t snapshot)
+static uint32_t declared_void(struct gw_journal *j, unsigned bank, uint32_t generation, uint32_t snapshot,
+                              struct scan *s)
 {
     uint8_t body[4];
     uint32_t n = 0;
@@ -310,13 +322,14 @@ static uint32_t declared_void(struct gw_journal *j, unsigned bank, uint32_t gene
     if (generation == 0) {
         return 0;
     }
-    (void)use_bank(j, bank, generation, snapshot);
+    use_bank(j, bank, generation, snapshot, s);
     return gw_journal_get(j, GW_REC_VOID, body, sizeof body, &n) == GW_OK && n == sizeof body ? gw_get32(body) : 0;
 }
 
 int gw_journal_mount(struct gw_journal *j, const struct gw_flash *flash, struct gw_area area)
 {
     uint32_t generation[2] = { 0 }, snapshot[2] = { 0 };
+    struct scan s;
 
     memset(j, 0, sizeof *j);
     j->flash = flash;
@@ -332,16 +345,13 @@ int gw_journal_mount(struct gw_journal *j, const struct gw_flash *flash, struct 
     if (generation[top] == 0) {
         return format(j);
     }
-    bool is_void = declared_void(j, other, generation[other], snapshot[other]) == generation[top];
-    struct scan s = use_bank(j, top, generation[top], snapshot[top]);
+    bool is_void = declared_void(j, other, generation[other], snapshot[other], &s) == generation[top];
+    use_bank(j, top, generation[top], snapshot[top], &s);
     if (generation[other] != 0 && (is_void || !s.proven)) {
-        (void)use_bank(j, other, generation[other], snapshot[other]);
-        return renew_other(j, generation[top]);
+        use_bank(j, other, generation[other], snapshot[other], &s);
+        return renew_other(j, generation[top], &s);
     }
-    if (!s.proven) {
-        return compact(j);
-    }
-    return s.clean ? GW_OK : settle_afresh(j, s.newest);
+    return s.clean ? GW_OK : compact(j, &s);
 }
 
 int gw_journal_get(struct gw_journal *j, enum gw_record kind, uint8_t *body, uint32_t size, uint32_t *n)
@@ -377,7 +387,7 @@ int gw_journal_put(struct gw_journal *j, enum gw_record kind, const uint8_t *bod
         err = append(j, (uint8_t)kind, body, n);
     }
     if (err != GW_OK) { /* full, or a worn unit: the other bank is fresh */
-        err = compact(j);
+        err = compact(j, NULL);
         if (err == GW_OK) {
             err = fits(j, n) ? append(j, (uint8_t)kind, body, n) : GW_ERR_JOURNAL_FULL;
         }
@@ -390,5 +400,5 @@ int gw_journal_settle(struct gw_journal *j)
     if (j->dirty == 0) {
         return GW_OK;
     }
-    return room(j, record_size(j, 0)) ? append(j, GW_REC_SETTLED, NULL, 0) : compact(j);
+    return room(j, record_size(j, 0)) ? append(j, GW_REC_SETTLED, NULL, 0) : compact(j, NULL);
 }

@@ -114,6 +114,7 @@ struct gw_journal {
     uint8_t current;                     /* bank in use */
     uint8_t dirty;                       /* records were written since it was settled */
     uint8_t lost;                        /* nothing valid was found when it was mounted */
+    uint8_t guard;                       /* the position at `next` may have been touched unseen: spoil it first */
     uint32_t erases;                     /* by this object, for wear reports */
 };
 
