@@ -263,12 +263,14 @@ bool cuts_replay(struct run *r, uint64_t seed, const char *history)
     r->verbose = false;
     flashsim_arm(&r->d.sim, seed); /* once without cuts, for the bounds */
     out = run_go(r);
-    go_back(r, &start);
+    if (out == RUN_DONE) {
+        go_back(r, &start);
+    }
     flashsim_state_free(&start.flash);
     r->verbose = verbose;
     flashsim_arm(&r->d.sim, seed);
     r->d.sim.log = run_log;
-    if (out == RUN_DONE) {
+    for (bool first = true; out == RUN_DONE && first; first = false) {
         while (parse_cut(&history, &cut)) {
             flashsim_cut_at(&r->d.sim, cut);
             if ((out = run_go(r)) != RUN_CUT) {

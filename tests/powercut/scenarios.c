@@ -328,8 +328,12 @@ static const char *goal_other(struct run *r) { return runs(r, &r->release[2], GW
 static const char *goal_update(struct run *r)
 {
     const char *wrong = runs(r, &r->release[1], GW_PREVIOUS);
+    struct gw_boot_state s;
 
-    return wrong != NULL || r->m.floor.sequence == 2 || r->release[1].floor == 0 ? wrong : "the floor did not rise";
+    if (wrong == NULL && gw_device_state(&r->d.dev, &s) == GW_OK && s.floor.sequence != r->release[1].floor) {
+        wrong = "the floor did not rise";
+    }
+    return wrong;
 }
 
 static const char *goal_copied(struct run *r)
