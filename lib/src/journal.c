@@ -18,13 +18,14 @@
 #define MAGIC 0x47574a31u /* "GWJ1" */
 #define HEADER 16u
 #define OVERHEAD 6u /* kind, length, CRC-32 */
+#define PROOFS 2u   /* SETTLED records that begin a bank: one for the header, one for the first */
 #define LONGEST (GW_RECORD_MAX + OVERHEAD + GW_WRITE_MAX)
 
 /* What a scan of one bank found. */
 struct scan {
     uint32_t newest; /* address of the last whole record; 0: none */
     uint32_t end;    /* behind everything that may have been programmed */
-    bool proven;     /* something stands behind the snapshot: the header before it was completely written */
+    uint32_t proofs; /* things behind the snapshot: one proves that the header, two that the first was completely written */
     bool clean;      /* the last thing is a SETTLED record, blank behind it */
     uint8_t copy[LONGEST]; /* of the newest record: it may not read as well again */
 };
@@ -150,7 +151,7 @@ static void scan_bank(struct gw_journal *j, unsigned bank, uint32_t generation, 
             touched = next;
             s->clean = record[0] == GW_REC_SETTLED;
         }
-        s->proven = s->proven || (at >= snapshot && touched != 0);
+        s->proofs += at >= snapshot && touched != 0;
         s->clean = s->clean && (body >= 0 || touched == 0);
         s->end = touched > s->end ? touched : s->end;
         at = next;
@@ -221,8 +222,8 @@ static int write_header(struct gw_journal *j, unsigned bank)
 }
 
 /*
- * Copies the newest records into the other bank, then switches: snapshot, header, SETTLED, in this order. The newest of
- * all comes from `s` (may be NULL).
+ * Copies the newest records into the other bank, then switches: snapshot, header, SETTLED twice, in this order. The
+ * newest of all comes from `s` (may be NULL).
  */
 static int compact_as(struct gw_journal *j, uint32_t generation, const struct scan *s)
 {
@@ -253,7 +254,7 @@ static int compact_as(struct gw_journal *j, uint32_t generation, const struct sc
     if (err == GW_OK) {
         err = write_header(&to, to.current);
     }
-    if (err == GW_OK) {
+    for (unsigned i = 0; err == GW_OK && i < PROOFS; i++) {
         err = append(&to, GW_REC_SETTLED, NULL, 0);
     }
     j->erases = to.erases;
@@ -347,11 +348,15 @@ int gw_journal_mount(struct gw_journal *j, const struct gw_flash *flash, struct 
     }
     bool is_void = declared_void(j, other, generation[other], snapshot[other], &s) == generation[top];
     use_bank(j, top, generation[top], snapshot[top], &s);
-    if (generation[other] != 0 && (is_void || !s.proven)) {
+    /* Whoever declares a bank void has seen nothing behind its snapshot: where two things stand, it was never done. */
+    if (generation[other] != 0 && (s.proofs == 0 || (is_void && s.proofs == 1))) {
         use_bank(j, other, generation[other], snapshot[other], &s);
         return renew_other(j, generation[top], &s);
     }
-    return s.clean ? GW_OK : compact(j, &s);
+    if (!s.clean) {
+        return compact(j, &s);
+    }
+    return s.proofs < PROOFS ? append(j, GW_REC_SETTLED, NULL, 0) : GW_OK;
 }
 
 int gw_journal_get(struct gw_journal *j, enum gw_record kind, uint8_t *body, uint32_t size, uint32_t *n)
