@@ -108,6 +108,7 @@ static void bundles_and_heads(struct fuzz_world *f)
 
     save("trust", "map", f->trust_map.p, f->trust_map.n);
     save_signed("trust", "signed", GW_TYPE_TRUST, &f->trust_map, &f->root[0], &f->root[2]);
+    save_signed("cose", "roots", GW_TYPE_TRUST, &f->trust_map, &f->root[0], &f->root[2]);
     MUST(gwh_head_map(&map, &w.head_is) == GW_OK);
     save("head", "map", map.p, map.n);
     save_signed("head", "signed", GW_TYPE_HEAD, &map, &f->key[2], &f->key[0]);
