@@ -6,6 +6,13 @@
 
 #include "godwit/boot.h"
 
+/* Keeps a function's stack frame out of its caller's: the deepest chains are what devices pay for (`make stack`). */
+#if defined(__GNUC__) || defined(__clang__)
+#define GW_NOINLINE __attribute__((noinline))
+#else
+#define GW_NOINLINE
+#endif
+
 /* ---- Bytes ---------------------------------------------------------------------------------------------------- */
 
 void gw_put32(uint8_t *p, uint32_t v);
