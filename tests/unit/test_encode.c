@@ -56,8 +56,10 @@ static void fill(struct full *f)
         memset(p->head, 0x20 + (int)i, 32);
         f->variant[i] = (struct gwh_variant){.size = 4968, .payloads = p, .payload_count = 1};
         memset(f->variant[i].digest, 0x30 + (int)i, 32);
-        f->component[i] = (struct gwh_component){.id = i * 7, .kind = i == 0 ? GW_KIND_BOOTABLE : GW_KIND_DATA,
-                                                 .variants = &f->variant[i], .variant_count = 1};
+        f->component[i] = (struct gwh_component){.id = i * 7,
+                                                 .kind = i == 0 ? GW_KIND_BOOTABLE : GW_KIND_DATA,
+                                                 .variants = &f->variant[i],
+                                                 .variant_count = 1};
     }
     f->variant[0].linked = true;
     f->variant[0].address = 0x10000;
@@ -65,10 +67,19 @@ static void fill(struct full *f)
     f->dependency[1] = (struct gw_dependency){GW_DEPENDS_INSTALLED, 4, UINT32_MAX};
     f->device[0] = "dev1";
     f->device[1] = "dev2";
-    f->m = (struct gwh_manifest){.epoch = 2, .sequence = 9, .version = "1.4.0", .components = f->component,
-                                 .component_count = 2, .floor = 5, .use_before = 1800000000, .devices = f->device,
-                                 .device_count = 2, .dependencies = f->dependency, .dependency_count = 2,
-                                 .key_check = f->check, .notes = "https://example.com/notes"};
+    f->m = (struct gwh_manifest){.epoch = 2,
+                                 .sequence = 9,
+                                 .version = "1.4.0",
+                                 .components = f->component,
+                                 .component_count = 2,
+                                 .floor = 5,
+                                 .use_before = 1800000000,
+                                 .devices = f->device,
+                                 .device_count = 2,
+                                 .dependencies = f->dependency,
+                                 .dependency_count = 2,
+                                 .key_check = f->check,
+                                 .notes = "https://example.com/notes"};
     memset(f->m.vendor, 0xaa, 16);
     memset(f->m.class_id, 0xbb, 16);
 }
@@ -188,8 +199,12 @@ static void test_trust(void **state)
 static void test_head(void **state)
 {
     struct gw_order withdrawn[2] = {{1, 4}, {1, 6}}, o;
-    struct gwh_head spec = {.channel = "beta", .latest = {1, 7}, .withdrawn = withdrawn, .withdrawn_count = 2,
-                            .issued_at = 1700000000, .serial = 42};
+    struct gwh_head spec = {.channel = "beta",
+                            .latest = {1, 7},
+                            .withdrawn = withdrawn,
+                            .withdrawn_count = 2,
+                            .issued_at = 1700000000,
+                            .serial = 42};
     struct gwh_buf map = {0};
     struct gw_head head;
     (void)state;
@@ -206,8 +221,12 @@ static void test_head(void **state)
 static void test_offer(void **state)
 {
     static const uint8_t bytes[] = {1, 2, 3};
-    struct gw_offer spec = {.manifest = {bytes, 3}, .grant = {{bytes, 2}}, .grant_count = 1, .next_look = 60,
-                            .rollout = {(const uint8_t *)"r1", 2}}, offer;
+    struct gw_offer spec = {.manifest = {bytes, 3},
+                            .grant = {{bytes, 2}},
+                            .grant_count = 1,
+                            .next_look = 60,
+                            .rollout = {(const uint8_t *)"r1", 2}},
+                    offer;
     struct gwh_buf out = {0};
     (void)state;
     assert_int_equal(gwh_offer(&out, &spec), GW_OK);
@@ -226,8 +245,15 @@ static void test_identity(void **state)
     struct gw_pubkey keys[2] = {root.pub, author.pub};
     struct gwh_secret kek_secret = {{(const uint8_t *)"fleet", 5}, {kek, 16}};
     struct gwh_secret ec_secret = {{author.thumbprint, 8}, {d, 32}};
-    struct gwh_identity spec = {.device_id = "dev-1", .hardware = 4, .roots = keys, .root_count = 2, .threshold = 2,
-                                .factory_size = 100, .keks = &kek_secret, .kek_count = 1, .ec = &ec_secret,
+    struct gwh_identity spec = {.device_id = "dev-1",
+                                .hardware = 4,
+                                .roots = keys,
+                                .root_count = 2,
+                                .threshold = 2,
+                                .factory_size = 100,
+                                .keks = &kek_secret,
+                                .kek_count = 1,
+                                .ec = &ec_secret,
                                 .ec_count = 1};
     struct gwh_buf out = {0};
     struct gw_identity id;
@@ -371,8 +397,14 @@ static void test_grants(void **state)
     struct gw_pubkey keys[2] = {root.pub, author.pub};
     struct gwh_secret ec = {{author.thumbprint, 8}, {d, 32}}, shared = {{(const uint8_t *)"k", 1}, {kek, 32}};
     for (unsigned way = 0; way < 2; way++) {
-        struct gwh_identity id = {.device_id = "d", .roots = keys, .root_count = 2, .threshold = 1, .ec = &ec,
-                                  .ec_count = way == 0, .keks = &shared, .kek_count = way == 1};
+        struct gwh_identity id = {.device_id = "d",
+                                  .roots = keys,
+                                  .root_count = 2,
+                                  .threshold = 1,
+                                  .ec = &ec,
+                                  .ec_count = way == 0,
+                                  .keks = &shared,
+                                  .kek_count = way == 1};
         assert_int_equal(gwh_identity_encode(&identity, &id), GW_OK);
         struct gw_identity_keys keys_of = {crypto(), gwh_span(&identity)};
         struct gw_keystore store;
@@ -406,10 +438,12 @@ static void test_buffers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_manifest), cmocka_unit_test(test_wrong_manifests), cmocka_unit_test(test_trust),
-        cmocka_unit_test(test_head), cmocka_unit_test(test_offer), cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_signatures), cmocka_unit_test(test_key_wrap), cmocka_unit_test(test_frames),
-        cmocka_unit_test(test_payload_encryption), cmocka_unit_test(test_grants), cmocka_unit_test(test_buffers),
+        cmocka_unit_test(test_manifest),   cmocka_unit_test(test_wrong_manifests),
+        cmocka_unit_test(test_trust),      cmocka_unit_test(test_head),
+        cmocka_unit_test(test_offer),      cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_signatures), cmocka_unit_test(test_key_wrap),
+        cmocka_unit_test(test_frames),     cmocka_unit_test(test_payload_encryption),
+        cmocka_unit_test(test_grants),     cmocka_unit_test(test_buffers),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
 }

@@ -137,7 +137,8 @@ static void test_passphrase_file(void **state)
     struct gwh_buf out = {0};
     struct gwh_error err = {0}, empty = {0};
     (void)state;
-    assert_int_equal(gwh_file_write("pass", (struct gw_span){(const uint8_t *)"a b\r\nc", 6}, 0600, true, &err), GWH_OK);
+    assert_int_equal(gwh_file_write("pass", (struct gw_span){(const uint8_t *)"a b\r\nc", 6}, 0600, true, &err),
+                     GWH_OK);
     assert_int_equal(gwh_passphrase_read(&out, "pass", &err), GWH_OK);
     assert_string_equal((const char *)out.p, "a b");
     gwh_buf_free(&out);
@@ -176,7 +177,8 @@ static void test_several_in_a_file(void **state)
     assert_int_equal(gwh_key_parse(&found, gwh_span(&pem), "two", NULL, &used, &err), GWH_OK);
     assert_memory_equal(found.thumbprint, a.thumbprint, 32);
     gwh_key_free(&found);
-    assert_int_equal(gwh_key_parse(&found, (struct gw_span){pem.p + used, pem.n - used}, "two", NULL, &more, &err), GWH_OK);
+    assert_int_equal(gwh_key_parse(&found, (struct gw_span){pem.p + used, pem.n - used}, "two", NULL, &more, &err),
+                     GWH_OK);
     assert_memory_equal(found.thumbprint, b.thumbprint, 32);
     assert_int_equal(used + more, pem.n);
     gwh_key_free(&found);
@@ -249,11 +251,19 @@ static void test_uuid(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_p256), cmocka_unit_test(test_rsa2048), cmocka_unit_test(test_rsa3072),
-        cmocka_unit_test(test_save_and_load), cmocka_unit_test(test_no_overwriting), cmocka_unit_test(test_passphrase),
-        cmocka_unit_test(test_passphrase_file), cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_several_in_a_file), cmocka_unit_test(test_ec_public), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_hex), cmocka_unit_test(test_uuid),
+        cmocka_unit_test(test_p256),
+        cmocka_unit_test(test_rsa2048),
+        cmocka_unit_test(test_rsa3072),
+        cmocka_unit_test(test_save_and_load),
+        cmocka_unit_test(test_no_overwriting),
+        cmocka_unit_test(test_passphrase),
+        cmocka_unit_test(test_passphrase_file),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_several_in_a_file),
+        cmocka_unit_test(test_ec_public),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_hex),
+        cmocka_unit_test(test_uuid),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
