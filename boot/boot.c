@@ -19,7 +19,7 @@ struct boot {
 };
 
 /* What a slot holds, whatever the journal said: for rebuilding it. */
-static void look_into(struct boot *b, unsigned slot, struct gw_slot_state *found)
+static GW_NOINLINE void look_into(struct boot *b, unsigned slot, struct gw_slot_state *found)
 {
     struct gw_boot_state blank = { .trust_active = b->state.trust_active, .last = GW_SLOT_NONE };
     struct gw_manifest m;
@@ -54,7 +54,7 @@ static uint32_t bundle_version(struct boot *b, unsigned area)
  * The journal was lost: state from what lies in the slots. The newest bundle that accepts an image is in use; a newer
  * one that accepts none (it was pending) waits again.
  */
-static void rebuild(struct boot *b)
+static GW_NOINLINE void rebuild(struct boot *b)
 {
     struct gw_slot_state found[2];
     unsigned newest = bundle_version(b, 1) > bundle_version(b, 0);

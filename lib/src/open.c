@@ -15,12 +15,19 @@ struct opening {
     struct gw_install *inst;
     const struct gw_release *release;
     struct gw_boot_state state;
-    struct gw_trust trust;
     struct gw_identity id;
     struct gw_head head;
+    bool has_installed;
+    struct gw_order installed;
+    uint32_t head_serial;
+    uint32_t epoch;
+};
+
+/* What only the plan needs: not on the stack while signatures are checked. */
+struct planning {
     struct gw_place place[GW_COMPONENTS_MAX];
-    struct gw_facts facts;
     uint8_t rejected[GW_REJECTED_MAX + 2][GW_DIGEST_SIZE];
+    struct gw_facts facts;
 };
 
 static const struct gw_device *device(const struct opening *o)
@@ -56,14 +63,14 @@ static int choose_slot(struct opening *o)
     if (worth(&o->state.slot[running]) < worth(&(struct gw_slot_state){ .state = GW_PREVIOUS })) {
         return GW_ERR_NOT_CONFIRMED;
     }
-    o->facts.has_installed = true;
-    o->facts.installed = o->state.slot[running].order;
+    o->has_installed = true;
+    o->installed = o->state.slot[running].order;
     o->inst->slot = (uint8_t)(running ^ 1u);
     return GW_OK;
 }
 
 /* The content key, from the first grant that fits. */
-static int open_grants(struct opening *o)
+static GW_NOINLINE int open_grants(struct opening *o)
 {
     struct gw_install *inst = o->inst;
     struct gw_identity_keys keys = { device(o)->crypto, { 0 } };
@@ -95,41 +102,38 @@ static int open_grants(struct opening *o)
     return err;
 }
 
-static int open_head(struct opening *o)
+static int open_head(struct opening *o, const struct gw_trust *trust)
 {
     uint8_t serial[4];
     uint32_t n = 0;
 
     int err = gw_journal_get(device(o)->journal, GW_REC_HEAD, serial, sizeof serial, &n);
     if (err == GW_OK && n == sizeof serial) {
-        o->facts.head_serial = gw_get32(serial);
+        o->head_serial = gw_get32(serial);
     }
     if (o->release->head.n == 0) {
         return GW_OK;
     }
-    o->facts.head = &o->head;
-    return gw_head_open(&o->head, device(o)->crypto, &o->trust, o->release->head.p, o->release->head.n);
+    return gw_head_open(&o->head, device(o)->crypto, trust, o->release->head.p, o->release->head.n);
 }
 
 /* Verifies what was offered. Uses the buffer for identity and bundle. */
-static int open_signed(struct opening *o)
+static GW_NOINLINE int open_signed(struct opening *o)
 {
     struct gw_install *inst = o->inst;
     const struct gw_span *m = &o->release->manifest;
+    struct gw_trust trust;
 
-    int err = gw_trust_load(device(o), &o->state, true, inst->config->buffer, &o->trust, &o->id);
+    int err = gw_trust_load(device(o), &o->state, true, inst->config->buffer, &trust, &o->id);
     if (err == GW_OK) {
-        err = gw_manifest_open(&inst->manifest, device(o)->crypto, &o->trust, m->p, m->n);
+        o->epoch = trust.epoch;
+        err = gw_manifest_open(&inst->manifest, device(o)->crypto, &trust, m->p, m->n);
     }
-    if (err == GW_OK) {
-        err = open_head(o);
-    }
-    o->facts.epoch = o->trust.epoch;
-    return err == GW_OK ? open_grants(o) : err;
+    return err == GW_OK ? open_head(o, &trust) : err;
 }
 
 /* What the running slot holds for a component: a source for copies and deltas. */
-static void note_installed(struct opening *o, const struct gw_manifest *running, struct gw_place *place)
+static void note_installed(const struct opening *o, const struct gw_manifest *running, struct gw_place *place)
 {
     struct gw_component c;
     struct gw_variant v;
@@ -149,14 +153,14 @@ static void note_installed(struct opening *o, const struct gw_manifest *running,
 }
 
 /* The manifest of the running slot, if the buffer has room for it. It was verified at boot. */
-static bool running_manifest(struct opening *o, struct gw_manifest *m)
+static GW_NOINLINE bool running_manifest(const struct opening *o, struct gw_manifest *m)
 {
     const struct gw_install_config *c = o->inst->config;
     struct gw_slot_map map;
     struct gw_cose_sign sign;
     uint32_t n = 0;
 
-    return o->facts.has_installed && c->buffer_size >= GW_MANIFEST_MAX &&
+    return o->has_installed && c->buffer_size >= GW_MANIFEST_MAX &&
            gw_layout_slot(device(o)->flash, device(o)->layout, (enum gw_slot)c->running, &map) == GW_OK &&
            gw_store_read(device(o)->flash, map.manifest, c->buffer, GW_MANIFEST_MAX, &n) == GW_OK &&
            gw_cose_sign_parse(&sign, c->buffer, n) == GW_OK &&
@@ -164,7 +168,7 @@ static bool running_manifest(struct opening *o, struct gw_manifest *m)
 }
 
 /* The places of this device in the target slot, for the bootable component and each data area. */
-static int find_places(struct opening *o)
+static GW_NOINLINE int find_places(const struct opening *o, struct planning *p)
 {
     const struct gw_layout *l = device(o)->layout;
     const struct gw_manifest *offered = &o->inst->manifest;
@@ -175,7 +179,7 @@ static int find_places(struct opening *o)
 
     bool known = running_manifest(o, &running);
     for (uint32_t i = 0; i < 1 + l->data_count; i++) {
-        struct gw_place *place = &o->place[n++];
+        struct gw_place *place = &p->place[n++];
         place->kind = i == 0 ? GW_KIND_BOOTABLE : GW_KIND_DATA;
         place->component = i == 0 ? 0 : l->data[i - 1].component;
         for (uint32_t k = 0; i == 0 && k < offered->component_count; k++) { /* the bootable one goes by its kind */
@@ -193,32 +197,39 @@ static int find_places(struct opening *o)
             note_installed(o, &running, place);
         }
     }
-    o->facts.places = o->place;
-    o->facts.place_count = n;
+    p->facts.places = p->place;
+    p->facts.place_count = n;
     return GW_OK;
 }
 
-static int make_plan(struct opening *o)
+static GW_NOINLINE int make_plan(struct opening *o)
 {
     struct gw_install *inst = o->inst;
     const struct gw_install_config *c = inst->config;
-    struct gw_facts *f = &o->facts;
+    struct planning p;
+    struct gw_facts *f = &p.facts;
 
-    int err = find_places(o);
+    memset(&p, 0, sizeof p);
+    int err = find_places(o, &p);
     if (err != GW_OK) {
         return err;
     }
     f->identity = &o->id;
     f->bootloader = device(o)->bootloader;
+    f->has_installed = o->has_installed;
+    f->installed = o->installed;
     f->floor = o->state.floor;
-    f->rejected_count = gw_slots_rejected(device(o), &o->state, o->rejected);
-    f->rejected = (const uint8_t(*)[GW_DIGEST_SIZE])o->rejected;
+    f->epoch = o->epoch;
+    f->rejected_count = gw_slots_rejected(device(o), &o->state, p.rejected);
+    f->rejected = (const uint8_t(*)[GW_DIGEST_SIZE])p.rejected;
+    f->head = o->release->head.n != 0 ? &o->head : NULL;
+    f->head_serial = o->head_serial;
     f->now = c->now;
     f->frame_max = (uint32_t)(c->buffer_size - GW_DIGEST_SIZE);
     f->frame_max = f->frame_max < GW_FRAME_MAX ? f->frame_max : GW_FRAME_MAX;
     f->encodings = 1u << GW_ENCODING_RAW;
     f->a128ctr = device(o)->crypto->aes_ctr != NULL && inst->cek_size != 0;
-    f->a256ctr = f->a128ctr;
+    f->a256ctr = f->a128ctr && inst->cek_size == 32;
     f->passed = c->passed;
     f->ctx = c->ctx;
     return gw_plan_make(&inst->plan, &inst->manifest, f);
@@ -258,7 +269,7 @@ static int keep_serial(struct opening *o)
 {
     uint8_t serial[4];
 
-    if (o->facts.head == NULL || o->head.serial <= o->facts.head_serial) {
+    if (o->release->head.n == 0 || o->head.serial <= o->head_serial) {
         return GW_OK;
     }
     gw_put32(serial, o->head.serial);
@@ -284,6 +295,9 @@ int gw_install_open(struct gw_install *inst, const struct gw_install_config *con
     }
     if (err == GW_OK) {
         err = open_signed(&o);
+    }
+    if (err == GW_OK) {
+        err = open_grants(&o);
     }
     if (err == GW_OK) {
         err = make_plan(&o);

@@ -8,67 +8,63 @@
 
 #include <string.h>
 
-#define SLOT_RECORD 47u
+/* The boot record behind its version byte: where each field lies in the struct, and its size. */
+#define FIELD(name, bytes) { (uint8_t)offsetof(struct gw_boot_state, name), bytes }
+#define SLOT(i)                                                                                                        \
+    FIELD(slot[i].state, 1), FIELD(slot[i].weight, 1), FIELD(slot[i].reason, 1), FIELD(slot[i].order.epoch, 4),        \
+        FIELD(slot[i].order.sequence, 4), FIELD(slot[i].floor, 4), FIELD(slot[i].digest, GW_DIGEST_SIZE)
+static const struct {
+    uint8_t offset, size;
+} fields[] = {
+    SLOT(0),        SLOT(1),
+    FIELD(floor.epoch, 4), FIELD(floor.sequence, 4), FIELD(last, 1), FIELD(trust_active, 1),
+    FIELD(trust_pending, 1), FIELD(reason, 1),
+};
+#undef SLOT
+#undef FIELD
+_Static_assert(sizeof(struct gw_boot_state) < 256, "offsets in the table above are bytes");
 
-static uint8_t *put_order(uint8_t *p, struct gw_order order)
+/* Moves every field between a state and a record's body, in one of the two directions. */
+static void convert(uint8_t *state, uint8_t *body, bool encode)
 {
-    gw_put32(p, order.epoch);
-    gw_put32(p + 4, order.sequence);
-    return p + 8;
-}
-
-static struct gw_order get_order(const uint8_t *p)
-{
-    return (struct gw_order){ gw_get32(p), gw_get32(p + 4) };
+    for (unsigned i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        uint8_t *field = state + fields[i].offset;
+        uint8_t size = fields[i].size;
+        uint32_t number;
+        if (size == 4 && encode) {
+            memcpy(&number, field, 4);
+            gw_put32(body, number);
+        } else if (size == 4) {
+            number = gw_get32(body);
+            memcpy(field, &number, 4);
+        } else {
+            memcpy(encode ? body : field, encode ? field : body, size);
+        }
+        body += size;
+    }
 }
 
 void gw_boot_state_encode(const struct gw_boot_state *s, uint8_t body[GW_BOOT_RECORD])
 {
-    uint8_t *p = body;
+    struct gw_boot_state copy = *s;
 
-    *p++ = 1; /* version of this record */
-    for (unsigned i = 0; i < 2; i++) {
-        const struct gw_slot_state *slot = &s->slot[i];
-        *p++ = slot->state;
-        *p++ = slot->weight;
-        *p++ = slot->reason;
-        p = put_order(p, slot->order);
-        gw_put32(p, slot->floor);
-        memcpy(p + 4, slot->digest, GW_DIGEST_SIZE);
-        p += 4 + GW_DIGEST_SIZE;
-    }
-    p = put_order(p, s->floor);
-    *p++ = s->last;
-    *p++ = s->trust_active;
-    *p++ = s->trust_pending;
-    *p++ = s->reason;
+    body[0] = 1; /* version of this record */
+    convert((uint8_t *)&copy, body + 1, true);
 }
 
 int gw_boot_state_decode(struct gw_boot_state *s, const uint8_t *body, uint32_t n)
 {
-    const uint8_t *p = body + 1;
+    uint8_t copy[GW_BOOT_RECORD];
 
     if (n != GW_BOOT_RECORD || body[0] != 1) {
         return GW_ERR_VERSION;
     }
-    for (unsigned i = 0; i < 2; i++, p += SLOT_RECORD) {
-        struct gw_slot_state *slot = &s->slot[i];
-        slot->state = p[0];
-        slot->weight = p[1];
-        slot->reason = p[2];
-        slot->order = get_order(p + 3);
-        slot->floor = gw_get32(p + 11);
-        memcpy(slot->digest, p + 15, GW_DIGEST_SIZE);
-        if (slot->state > GW_REJECTED) {
-            return GW_ERR_VALUE;
-        }
-    }
-    s->floor = get_order(p);
-    s->last = p[8];
-    s->trust_active = p[9];
-    s->trust_pending = p[10];
-    s->reason = p[11];
-    return s->last > GW_SLOT_NONE || s->trust_active > 1 || s->trust_pending > 1 ? GW_ERR_VALUE : GW_OK;
+    memcpy(copy, body, n);
+    memset(s, 0, sizeof *s);
+    convert((uint8_t *)s, copy + 1, false);
+    bool known = s->slot[0].state <= GW_REJECTED && s->slot[1].state <= GW_REJECTED && s->last <= GW_SLOT_NONE &&
+                 s->trust_active <= 1 && s->trust_pending <= 1;
+    return known ? GW_OK : GW_ERR_VALUE;
 }
 
 int gw_device_state(const struct gw_device *dev, struct gw_boot_state *state)

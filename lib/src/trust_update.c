@@ -7,7 +7,7 @@
 #include "slots.h"
 
 /* Erases the free area and writes the bundle there. */
-static int write_bundle(const struct gw_device *dev, unsigned area, const uint8_t *cose, uint32_t n)
+static GW_NOINLINE int write_bundle(const struct gw_device *dev, unsigned area, const uint8_t *cose, uint32_t n)
 {
     uint32_t offset = 0;
     int status;
@@ -19,7 +19,7 @@ static int write_bundle(const struct gw_device *dev, unsigned area, const uint8_
 }
 
 /* Would the new bundle, already on flash as `after` says, let the running image start? */
-static bool accepts_running(const struct gw_device *dev, const struct gw_boot_state *after, uint8_t *memory, size_t size)
+static GW_NOINLINE bool accepts_running(const struct gw_device *dev, const struct gw_boot_state *after, uint8_t *memory, size_t size)
 {
     struct gw_manifest m;
 
@@ -30,7 +30,7 @@ static bool accepts_running(const struct gw_device *dev, const struct gw_boot_st
 }
 
 /* A bundle is compared with the newer of the one in use and the one that waits. GW_DONE: the same version. */
-static int check_newer(const struct gw_device *dev, const struct gw_boot_state *state, const uint8_t *cose, size_t n,
+static GW_NOINLINE int check_newer(const struct gw_device *dev, const struct gw_boot_state *state, const uint8_t *cose, size_t n,
                        uint8_t *memory)
 {
     struct gw_trust in_use, offered;

@@ -20,7 +20,7 @@ int gw_identity_load(const struct gw_device *dev, uint8_t *memory, struct gw_ide
     return err == GW_OK ? gw_identity_parse(id, roots, memory, n) : err;
 }
 
-int gw_trust_load(const struct gw_device *dev, const struct gw_boot_state *state, bool pending, uint8_t *memory,
+GW_NOINLINE int gw_trust_load(const struct gw_device *dev, const struct gw_boot_state *state, bool pending, uint8_t *memory,
                   struct gw_trust *trust, struct gw_identity *id)
 {
     struct gw_roots roots;
@@ -76,7 +76,7 @@ int gw_variant_for(const struct gw_component *c, uint32_t address, struct gw_var
 }
 
 /* Hashes n bytes of an area and compares: GW_OK, GW_ERR_IMAGE_DIGEST, GW_ERR_FLASH_READ, ... */
-static int check_digest(const struct gw_device *dev, struct gw_area area, uint32_t n, const uint8_t expected[32])
+static GW_NOINLINE int check_digest(const struct gw_device *dev, struct gw_area area, uint32_t n, const uint8_t expected[32])
 {
     uint8_t piece[PIECE], digest[GW_DIGEST_SIZE];
     const struct gw_crypto *c = dev->crypto;
@@ -111,7 +111,7 @@ static int check_digest(const struct gw_device *dev, struct gw_area area, uint32
     return GW_OK;
 }
 
-static int check_component(const struct gw_device *dev, enum gw_slot slot, const struct gw_component *c)
+static GW_NOINLINE int check_component(const struct gw_device *dev, enum gw_slot slot, const struct gw_component *c)
 {
     struct gw_variant v;
     struct gw_area area;
@@ -139,8 +139,9 @@ static int check_factory(const struct gw_device *dev, uint8_t *memory)
     return err == GW_OK ? check_digest(dev, dev->layout->factory, id.factory_size, id.factory_digest) : err;
 }
 
-static int check_slot(const struct gw_device *dev, const struct gw_boot_state *state, enum gw_slot slot,
-                      uint8_t *memory, struct gw_manifest *m)
+/* Reads and verifies the manifest of a slot, for this device. */
+static GW_NOINLINE int check_manifest(const struct gw_device *dev, const struct gw_boot_state *state,
+                                      enum gw_slot slot, uint8_t *memory, struct gw_manifest *m)
 {
     const struct gw_slot_state *s = &state->slot[slot == GW_SLOT_B];
     uint8_t *manifest = memory + GW_TRUST_MAX;
@@ -160,9 +161,15 @@ static int check_slot(const struct gw_device *dev, const struct gw_boot_state *s
     if (err == GW_OK) {
         err = gw_manifest_open(m, dev->crypto, &trust, manifest, n);
     }
-    if (err == GW_OK) {
-        err = gw_manifest_suits(m, &id, state->floor);
-    }
+    return err == GW_OK ? gw_manifest_suits(m, &id, state->floor) : err;
+}
+
+static int check_slot(const struct gw_device *dev, const struct gw_boot_state *state, enum gw_slot slot,
+                      uint8_t *memory, struct gw_manifest *m)
+{
+    const struct gw_slot_state *s = &state->slot[slot == GW_SLOT_B];
+
+    int err = check_manifest(dev, state, slot, memory, m);
     /* The journal says which release was staged here; another one, however well signed, was not. */
     if (err == GW_OK && s->state != GW_EMPTY && memcmp(m->digest, s->digest, GW_DIGEST_SIZE) != 0) {
         err = GW_ERR_IMAGE_DIGEST;
