@@ -25,7 +25,7 @@ build-%: ## the same with another preset: host-asan, host-clang, host-cov, fuzz,
 	@$(call preset,$*)
 
 demo: build ## a release from the desk to a verified boot, with a power cut and a bad image on the way
-	@examples/demo.sh $(BUILD)/host/bin
+	@scripts/demo.sh $(BUILD)/host/bin
 
 test: ## all quick tests, ASan and UBSan included (under 4 minutes)
 	$(call deps,test)

@@ -18,7 +18,7 @@ void gwh_note(const char *format, ...)
     (void)fputc('\n', stderr);
 }
 
-/* ---- Help ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Help -------------------------------------------------------------------------------------------------------- */
 
 static const char *dashes(const struct gwh_option *o)
 {
@@ -54,7 +54,8 @@ static void print_command(const struct gwh_program *p, const struct gwh_command 
 
 static void print_markdown_command(const struct gwh_program *p, const struct gwh_command *c)
 {
-    (void)printf("## %s %s%s%s\n\n%s\n\n    ", p->name, c->noun ? c->noun : "", c->noun ? " " : "", c->verb, c->summary);
+    (void)printf("## %s %s%s%s\n\n%s\n\n    ", p->name, c->noun ? c->noun : "", c->noun ? " " : "", c->verb,
+                 c->summary);
     print_usage(stdout, p, c);
     if (c->options[0].name != NULL) {
         (void)printf("\n| option | |\n|---|---|\n");
@@ -83,13 +84,15 @@ static void print_program(const struct gwh_program *p, const char *noun)
         }
     }
     (void)printf("\n%s COMMAND --help says more. Exit codes: 0 done, 1 refused or failed with a named reason, 2 wrong "
-                 "command line,\n3 a file, the disk or memory failed.\n", p->name);
+                 "command line,\n3 a file, the disk or memory failed.\n",
+                 p->name);
 }
 
 static void print_markdown(const struct gwh_program *p)
 {
     (void)printf("# %s\n\n%s\n\nExit codes: 0 done, 1 refused or failed with a named reason, 2 wrong command line, 3 a "
-                 "file, the disk or memory failed.\n\n", p->name, p->summary);
+                 "file, the disk or memory failed.\n\n",
+                 p->name, p->summary);
     for (const struct gwh_command *const *table = p->tables; *table != NULL; table++) {
         for (const struct gwh_command *c = *table; c->verb != NULL; c++) {
             print_markdown_command(p, c);
@@ -97,7 +100,7 @@ static void print_markdown(const struct gwh_program *p)
     }
 }
 
-/* ---- Parsing ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Parsing ----------------------------------------------------------------------------------------------------- */
 
 static const struct gwh_command *find_command(const struct gwh_program *p, int argc, char **argv, int *used)
 {
@@ -278,7 +281,7 @@ int gwh_main(const struct gwh_program *program, int argc, char **argv)
     return report(program, e, &err);
 }
 
-/* ---- Values ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Values ------------------------------------------------------------------------------------------------------ */
 
 const char *gwh_text_i(const struct gwh_args *a, const char *name, unsigned i)
 {
@@ -313,8 +316,8 @@ int gwh_number_parse(const char *text, const char *what, uint32_t *out, struct g
 {
     char *end = NULL;
     errno = 0;
-    unsigned long long n = text[0] >= '0' && text[0] <= '9'
-                               ? strtoull(text, &end, text[0] == '0' && (text[1] | 32) == 'x' ? 16 : 10) : 0;
+    unsigned long long n =
+        text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, text[0] == '0' && (text[1] | 32) == 'x' ? 16 : 10) : 0;
     unsigned long long unit = 1;
     if (end != NULL && end != text && (*end == 'K' || *end == 'k' || *end == 'M')) {
         unit = *end == 'M' ? 1024 * 1024 : 1024;

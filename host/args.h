@@ -15,7 +15,10 @@ struct gwh_option {
     const char *help;
     bool required, repeats;
 };
-#define GWH_OPTIONS_END {NULL, NULL, NULL, false, false}
+#define GWH_OPTIONS_END                                                                                                \
+    {                                                                                                                  \
+        NULL, NULL, NULL, false, false                                                                                 \
+    }
 
 struct gwh_args;
 struct gwh_command {

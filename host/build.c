@@ -45,7 +45,7 @@ static void work_free(struct work *w)
     free(w);
 }
 
-/* ---- In memory ---------------------------------------------------------------------------------------------------------- */
+/* ---- In memory --------------------------------------------------------------------------------------------------- */
 
 static int make_cek(struct work *w)
 {
@@ -93,8 +93,11 @@ static int make_payload(struct work *w, size_t i)
     p->frame_size = w->b->frame_size == 0 ? 4096 : w->b->frame_size;
     p->encoding = GW_ENCODING_RAW;
     p->cipher = w->b->cipher;
-    *v = (struct gwh_variant){.linked = image->linked, .address = image->address,
-                              .size = (uint32_t)w->image[i].n, .payloads = p, .payload_count = 1};
+    *v = (struct gwh_variant){.linked = image->linked,
+                              .address = image->address,
+                              .size = (uint32_t)w->image[i].n,
+                              .payloads = p,
+                              .payload_count = 1};
     e = gw_sha256(c, w->image[i].p, w->image[i].n, v->digest);
     if (e == GW_OK) {
         e = gwh_payload_make(&w->file[i], c, (struct gw_span){w->cek, w->cek_size}, at, gwh_span(&w->image[i]), p);
@@ -137,8 +140,9 @@ static int check_payload(void *ctx, const struct gwh_place *at)
     struct gw_span cek = {s->w->cek, s->w->cek_size};
     size_t i = s->i++;
     int e = gwh_payload_check(gwh_openssl()->gw, at, cek, gwh_span(&s->w->file[i]));
-    return e == GW_OK ? GWH_OK : gwh_fail_reason(s->w->err, e, "the payload made of %s does not decode to it",
-                                                 s->w->b->images[i].path);
+    return e == GW_OK
+               ? GWH_OK
+               : gwh_fail_reason(s->w->err, e, "the payload made of %s does not decode to it", s->w->b->images[i].path);
 }
 
 static int make_all(struct work *w)
@@ -157,7 +161,7 @@ static int make_all(struct work *w)
     return e == GWH_OK || w->err->exit != GWH_OK ? e : gwh_fail_reason(w->err, e, "self-check");
 }
 
-/* ---- On disk ------------------------------------------------------------------------------------------------------------- */
+/* ---- On disk ----------------------------------------------------------------------------------------------------- */
 
 static bool ends_with(const char *s, const char *end)
 {
@@ -319,7 +323,8 @@ static int write_all(struct work *w, const char *folder)
     if (e == GWH_OK && w->b->cek_out != NULL) {
         char text[65];
         gwh_hex(text, w->cek, w->cek_size);
-        e = gwh_file_write(w->b->cek_out, (struct gw_span){(uint8_t *)text, 2 * w->cek_size}, 0600, w->b->force, w->err);
+        e = gwh_file_write(w->b->cek_out, (struct gw_span){(uint8_t *)text, 2 * w->cek_size}, 0600, w->b->force,
+                           w->err);
         gw_wipe(text, sizeof text);
     }
     if (e == GWH_OK) {
@@ -331,7 +336,7 @@ static int write_all(struct work *w, const char *folder)
     return e;
 }
 
-/* ---- The whole -------------------------------------------------------------------------------------------------------------- */
+/* ---- The whole --------------------------------------------------------------------------------------------------- */
 
 static int check_request(const struct gwh_build *b, struct gwh_error *err)
 {

@@ -9,7 +9,7 @@
 #include "encode.h"
 #include "encode_internal.h"
 
-/* ---- Bytes that grow ------------------------------------------------------------------------------------------ */
+/* ---- Bytes that grow --------------------------------------------------------------------------------------------- */
 
 void gwh_buf_free(struct gwh_buf *b)
 {
@@ -76,7 +76,7 @@ int gwh_emit(struct gwh_buf *out, gwh_writer *writer, const void *spec)
     return gw_cborw_end(&w);
 }
 
-/* ---- Small things that several maps hold ----------------------------------------------------------------------- */
+/* ---- Small things that several maps hold ------------------------------------------------------------------------- */
 
 static void put_text(struct gw_cborw *w, const char *s)
 {
@@ -268,13 +268,13 @@ int gwh_manifest_map(struct gwh_buf *out, const struct gwh_manifest *m)
     return gwh_emit(out, put_manifest, m);
 }
 
-/* ---- Trust bundle ------------------------------------------------------------------------------------------------- */
+/* ---- Trust bundle ------------------------------------------------------------------------------------------------ */
 
 static void put_trust(struct gw_cborw *w, const void *spec)
 {
     const struct gwh_trust *t = spec;
-    gw_cborw_map(w, 4u + (t->revoked_count != 0) + (t->policy_count != 0) + (t->pin_count != 0) +
-                        (t->host_count != 0) + t->extra.count);
+    gw_cborw_map(w, 4u + (t->revoked_count != 0) + (t->policy_count != 0) + (t->pin_count != 0) + (t->host_count != 0) +
+                        t->extra.count);
     put_uint_at(w, 1, format_of(t->format));
     put_uint_at(w, 2, t->version);
     put_uint_at(w, 3, t->epoch);
@@ -302,7 +302,7 @@ int gwh_trust_map(struct gwh_buf *out, const struct gwh_trust *t)
     return gwh_emit(out, put_trust, t);
 }
 
-/* ---- Channel head --------------------------------------------------------------------------------------------------- */
+/* ---- Channel head ------------------------------------------------------------------------------------------------ */
 
 static void put_head(struct gw_cborw *w, const void *spec)
 {
@@ -327,7 +327,7 @@ int gwh_head_map(struct gwh_buf *out, const struct gwh_head *h)
     return gwh_emit(out, put_head, h);
 }
 
-/* ---- Offer ------------------------------------------------------------------------------------------------------------ */
+/* ---- Offer ------------------------------------------------------------------------------------------------------- */
 
 static void put_span_at(struct gw_cborw *w, int64_t key, struct gw_span s, bool text)
 {
@@ -364,7 +364,7 @@ int gwh_offer(struct gwh_buf *out, const struct gw_offer *o)
     return gwh_emit(out, put_offer, o);
 }
 
-/* ---- Identity ------------------------------------------------------------------------------------------------------------ */
+/* ---- Identity ---------------------------------------------------------------------------------------------------- */
 
 static void put_secrets_at(struct gw_cborw *w, int64_t key, const struct gwh_secret *s, uint32_t count)
 {

@@ -9,7 +9,7 @@
 #include "encode.h"
 #include "encode_internal.h"
 
-/* ---- COSE_Sign ---------------------------------------------------------------------------------------------------- */
+/* ---- COSE_Sign --------------------------------------------------------------------------------------------------- */
 
 /* A COSE_Sign object taken apart; other than the device's parser it takes one without signatures. */
 struct parts {
@@ -162,7 +162,7 @@ int gwh_sign_map(struct gwh_buf *out, const struct gw_crypto *c, const char *typ
     return e;
 }
 
-/* ---- Key grants ---------------------------------------------------------------------------------------------------- */
+/* ---- Key grants -------------------------------------------------------------------------------------------------- */
 
 int gwh_key_wrap(const struct gwh_crypto *c, struct gw_span kek, const uint8_t *key, size_t n, uint8_t *out)
 {
@@ -367,7 +367,7 @@ int gwh_grant_encode(struct gwh_buf *out, const struct gwh_crypto *c, const stru
     return e;
 }
 
-/* ---- Payloads ------------------------------------------------------------------------------------------------------- */
+/* ---- Payloads ---------------------------------------------------------------------------------------------------- */
 
 int gwh_payload_crypt(const struct gw_crypto *c, struct gw_span cek, struct gwh_position at, int32_t cipher,
                       uint8_t *content, size_t n)

@@ -32,7 +32,8 @@ struct gwh_error {
 
 /* Fill `e` and return `exit`. The first failure stays: a filled error is not overwritten. */
 int gwh_fail(struct gwh_error *e, int exit, const char *format, ...) GWH_PRINTF(3, 4);
-/* The same with a reason: its name and sentence are added. Exit code: GWH_REFUSED, for GW_ERR_SPACE and _CRYPTO GWH_IO. */
+/* The same with a reason: its name and sentence are added. Exit code: GWH_REFUSED, for GW_ERR_SPACE and _CRYPTO GWH_IO.
+ */
 int gwh_fail_reason(struct gwh_error *e, int reason, const char *format, ...) GWH_PRINTF(3, 4);
 /* The same with errno: GWH_IO. */
 int gwh_fail_errno(struct gwh_error *e, const char *format, ...) GWH_PRINTF(2, 3);

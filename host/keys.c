@@ -33,7 +33,7 @@ static int openssl_failed(struct gwh_error *err, const char *what)
     return gwh_fail(err, GWH_IO, "%s: OpenSSL: %s", what, text);
 }
 
-/* ---- The public half as the device sees it ---------------------------------------------------------------------- */
+/* ---- The public half as the device sees it ----------------------------------------------------------------------- */
 
 static int view_ec(struct gwh_key *key)
 {
@@ -73,8 +73,9 @@ static int view_rsa(struct gwh_key *key)
 /* Fills what is known of key->evp. */
 static int view(struct gwh_key *key, const char *name, struct gwh_error *err)
 {
-    int e = EVP_PKEY_is_a(key->evp, "EC") ? view_ec(key) : EVP_PKEY_is_a(key->evp, "RSA") ? view_rsa(key)
-                                                                                          : GW_ERR_ALGORITHM;
+    int e = EVP_PKEY_is_a(key->evp, "EC")    ? view_ec(key)
+            : EVP_PKEY_is_a(key->evp, "RSA") ? view_rsa(key)
+                                             : GW_ERR_ALGORITHM;
     if (e == GW_OK) {
         e = gw_key_thumbprint(gwh_openssl()->gw, &key->pub, key->thumbprint);
     }
@@ -92,7 +93,7 @@ const char *gwh_key_kind_name(const struct gwh_key *key)
     return key->pub.algorithm == GW_ALG_ES256 ? "P-256" : key->pub.x.n == 256 ? "RSA-2048" : "RSA-3072";
 }
 
-/* ---- Making, loading, saving -------------------------------------------------------------------------------------- */
+/* ---- Making, loading, saving ------------------------------------------------------------------------------------- */
 
 int gwh_key_new(struct gwh_key *key, enum gwh_key_kind kind, struct gwh_error *err)
 {
@@ -178,7 +179,13 @@ int gwh_key_parse(struct gwh_key *key, struct gw_span pem, const char *name, con
 int gwh_key_load(struct gwh_key *key, const char *path, const char *passphrase, struct gwh_error *err)
 {
     struct gwh_buf pem = {0};
+    char with_suffix[GWH_PATH_MAX];
     memset(key, 0, sizeof *key);
+    if (!gwh_file_exists(path) &&
+        (size_t)snprintf(with_suffix, sizeof with_suffix, "%s.pem", path) < sizeof with_suffix &&
+        gwh_file_exists(with_suffix)) {
+        path = with_suffix; /* root1.pub is what people type for root1.pub.pem */
+    }
     int e = gwh_file_read(&pem, path, KEY_FILE_MAX, err);
     if (e == GWH_OK) {
         e = gwh_key_parse(key, gwh_span(&pem), path, passphrase, NULL, err);
@@ -221,8 +228,7 @@ static struct gw_span bio_span(BIO *bio)
     return (struct gw_span){(const uint8_t *)p, n > 0 ? (size_t)n : 0};
 }
 
-int gwh_key_save(const struct gwh_key *key, const char *path, const char *passphrase, bool force,
-                 struct gwh_error *err)
+int gwh_key_save(const struct gwh_key *key, const char *path, const char *passphrase, bool force, struct gwh_error *err)
 {
     BIO *bio = BIO_new(BIO_s_secmem());
     bool ok = bio != NULL && key->is_private;
@@ -289,7 +295,7 @@ int gwh_passphrase_read(struct gwh_buf *out, const char *path, struct gwh_error 
     return gwh_buf_add(out, "", 1) == GW_OK ? GWH_OK : gwh_fail_reason(err, GW_ERR_SPACE, "passphrase");
 }
 
-/* ---- Signing ---------------------------------------------------------------------------------------------------------- */
+/* ---- Signing ----------------------------------------------------------------------------------------------------- */
 
 /* r || s from DER. */
 static bool flatten(const uint8_t *der, size_t n, uint8_t out[64])
@@ -318,8 +324,7 @@ static int sign(void *context, const uint8_t digest[32], uint8_t *sig, size_t *n
     size_t size = sizeof raw;
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key->evp, NULL);
     bool ok = ctx != NULL && EVP_PKEY_sign_init(ctx) == 1 && set_padding(ctx, rsa) &&
-              EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1 &&
-              EVP_PKEY_sign(ctx, raw, &size, digest, 32) == 1;
+              EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1 && EVP_PKEY_sign(ctx, raw, &size, digest, 32) == 1;
     EVP_PKEY_CTX_free(ctx);
     if (!ok) {
         ERR_clear_error();

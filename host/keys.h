@@ -31,7 +31,8 @@ int gwh_key_new(struct gwh_key *key, enum gwh_key_kind kind, struct gwh_error *e
 void gwh_key_free(struct gwh_key *key);
 /* A private or public key from PEM. `passphrase` may be NULL. */
 int gwh_key_load(struct gwh_key *key, const char *path, const char *passphrase, struct gwh_error *err);
-/* The same from memory; `name` for messages. `*rest` (may be NULL) receives where the next key of the file starts, in `pem`. */
+/* The same from memory; `name` for messages. `*rest` (may be NULL) receives where the next key of the file starts, in
+ * `pem`. */
 int gwh_key_parse(struct gwh_key *key, struct gw_span pem, const char *name, const char *passphrase, size_t *rest,
                   struct gwh_error *err);
 /* Insists on a private one. */

@@ -52,8 +52,8 @@ static int digest_of(const struct gwh_buf *cose, const struct gwh_object *o, con
 }
 
 /* Checks the signature with the device's verifier, attaches it, writes the file. */
-static int attach(struct gwh_buf *cose, const struct gwh_object *o, const struct gwh_key *key,
-                  const uint8_t digest[32], struct gw_span signature, struct gwh_error *err)
+static int attach(struct gwh_buf *cose, const struct gwh_object *o, const struct gwh_key *key, const uint8_t digest[32],
+                  struct gw_span signature, struct gwh_error *err)
 {
     const struct gw_crypto *c = gwh_openssl()->gw;
     int e = c->verify(c->ctx, &key->pub, digest, signature.p, signature.n);
@@ -133,8 +133,9 @@ static int read_signature(struct gwh_buf *sig, const struct gwh_key *key, const 
     if (e == GWH_OK && sig->n != want) {
         (void)gwh_fail_reason(err, GW_ERR_SIGNATURE, "%s has %zu bytes where a %s signature has %zu", path, sig->n,
                               gwh_key_kind_name(key), want);
-        e = gwh_hint(err, "sign the 32 bytes of --digest-out as a SHA-256 digest, raw: openssl pkeyutl -sign "
-                          "-inkey KEY -in DIGEST -out SIGNATURE%s",
+        e = gwh_hint(err,
+                     "sign the 32 bytes of --digest-out as a SHA-256 digest, raw: openssl pkeyutl -sign "
+                     "-inkey KEY -in DIGEST -out SIGNATURE%s",
                      ec ? "" : " -pkeyopt digest:sha256 -pkeyopt rsa_padding_mode:pss -pkeyopt rsa_pss_saltlen:32");
     }
     return e;

@@ -12,7 +12,7 @@
 #define HEAD_MAX 1024u
 #define GRANT_MAX 1024u
 
-/* ---- Load ------------------------------------------------------------------------------------------------------------ */
+/* ---- Load -------------------------------------------------------------------------------------------------------- */
 
 static int parse_manifest(struct gwh_release *r, const char *path, struct gwh_error *err)
 {
@@ -168,7 +168,7 @@ int gwh_each_payload(const struct gw_manifest *m, int (*each)(void *ctx, const s
     return e;
 }
 
-/* ---- Payload files ---------------------------------------------------------------------------------------------------- */
+/* ---- Payload files ----------------------------------------------------------------------------------------------- */
 
 /* Frame by frame through the receiver of devices: the one that will take it apart there. */
 static int check_chain(const struct gw_crypto *c, const struct gw_payload *p, struct gw_span file,
@@ -239,7 +239,7 @@ int gwh_payload_check(const struct gw_crypto *c, const struct gwh_place *at, str
     return e;
 }
 
-/* ---- Content key and grants --------------------------------------------------------------------------------------------- */
+/* ---- Content key and grants -------------------------------------------------------------------------------------- */
 
 static int cek_of_file(const struct gwh_release *r, const char *path, uint8_t cek[32], size_t *size,
                        struct gwh_error *err)
@@ -276,20 +276,23 @@ int gwh_release_cek(const struct gwh_release *r, const struct gwh_holders *holde
         return GWH_OK;
     }
     (void)gwh_fail_reason(err, e, "the content key of %s cannot be opened with the keys given", r->folder);
-    return gwh_hint(err, "give a key that has a grant (--with KEY.pem or --with kek:NAME=FILE), or --cek FILE from build");
+    return gwh_hint(err,
+                    "give a key that has a grant (--with KEY.pem or --with kek:NAME=FILE), or --cek FILE from build");
 }
 
 int gwh_release_grant(const struct gwh_release *r, struct gw_span cek, const struct gwh_holder *to, bool force,
                       struct gwh_error *err)
 {
     struct gwh_recipient recipient = {.kid = {to->kid, to->kid_size}, .kek = {to->kek, to->kek_size}};
-    struct gwh_grant grant = {.cipher = cek.n == 16 ? GW_ALG_A128CTR : GW_ALG_A256CTR, .cek = cek,
-                              .recipients = &recipient, .recipient_count = 1};
+    struct gwh_grant grant = {.cipher = cek.n == 16 ? GW_ALG_A128CTR : GW_ALG_A256CTR,
+                              .cek = cek,
+                              .recipients = &recipient,
+                              .recipient_count = 1};
     struct gwh_buf out = {0};
     char path[GWH_PATH_MAX], name[80] = "grants/";
     bool wide = to->is_kek ? to->kek_size == 32 : cek.n == 32;
-    recipient.algorithm = to->is_kek ? (wide ? GW_ALG_A256KW : GW_ALG_A128KW)
-                                     : (wide ? GW_ALG_ECDH_ES_A256KW : GW_ALG_ECDH_ES_A128KW);
+    recipient.algorithm =
+        to->is_kek ? (wide ? GW_ALG_A256KW : GW_ALG_A128KW) : (wide ? GW_ALG_ECDH_ES_A256KW : GW_ALG_ECDH_ES_A128KW);
     if (!to->is_kek) {
         memcpy(recipient.peer, to->key.bytes, 64);
     }

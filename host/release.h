@@ -19,16 +19,16 @@
 #define GWH_IMAGES_MAX 16u
 #define GWH_GRANTS_MAX 256u
 
-/* ---- Holders: whom a content key is granted to, and who can open a grant ------------------------------------------ */
+/* ---- Holders: whom a content key is granted to, and who can open a grant ----------------------------------------- */
 
 /* Text from the command line, "device.pub.pem" or "kek:NAME=FILE", taken in. Free with gwh_holder_free(). */
 struct gwh_holder {
     bool is_kek;
-    uint8_t kid[32];     /* a KEK's name, or a key id */
+    uint8_t kid[32]; /* a KEK's name, or a key id */
     size_t kid_size;
     uint8_t kek[32];
     size_t kek_size;
-    struct gwh_key key;  /* P-256; with its private half it can open grants */
+    struct gwh_key key; /* P-256; with its private half it can open grants */
 };
 int gwh_holder_parse(struct gwh_holder *h, const char *text, const char *passphrase, struct gwh_error *err);
 void gwh_holder_free(struct gwh_holder *h);
@@ -41,7 +41,7 @@ void gwh_holder_keystore(struct gw_keystore *store, struct gwh_holders *set);
 /* A pre-shared key from a file: 16 or 32 bytes, or as many in hexadecimal digits. */
 int gwh_kek_read(uint8_t kek[32], size_t *size, const char *path, struct gwh_error *err);
 
-/* ---- Build ----------------------------------------------------------------------------------------------------------- */
+/* ---- Build ------------------------------------------------------------------------------------------------------- */
 
 struct gwh_image {
     uint32_t component; /* id; images of one component are its variants, in the order given */
@@ -54,13 +54,13 @@ struct gwh_build {
     struct gwh_manifest manifest; /* all but components, key_check */
     const struct gwh_image *images;
     size_t image_count;
-    uint32_t frame_size;          /* 0: 4096 */
-    int32_t cipher;               /* 0: not encrypted */
+    uint32_t frame_size; /* 0: 4096 */
+    int32_t cipher;      /* 0: not encrypted */
     const struct gwh_holder *holders;
     size_t holder_count;
-    const char *cek_out;          /* keeps the content key in this file; may be NULL */
-    bool force;                   /* replace a release that is there */
-    bool dry_run;                 /* do all but write */
+    const char *cek_out; /* keeps the content key in this file; may be NULL */
+    bool force;          /* replace a release that is there */
+    bool dry_run;        /* do all but write */
 };
 /* What was built, for telling people. */
 struct gwh_built {
@@ -69,7 +69,7 @@ struct gwh_built {
 };
 int gwh_release_build(const struct gwh_build *b, const char *folder, struct gwh_built *built, struct gwh_error *err);
 
-/* ---- Load ------------------------------------------------------------------------------------------------------------ */
+/* ---- Load -------------------------------------------------------------------------------------------------------- */
 
 struct gwh_named {
     char name[80]; /* file name */
@@ -78,10 +78,10 @@ struct gwh_named {
 struct gwh_release {
     char folder[GWH_PATH_MAX];
     struct gwh_buf cose;
-    struct gw_span map;    /* of the manifest, in cose */
+    struct gw_span map; /* of the manifest, in cose */
     uint8_t digest[32];
-    struct gw_manifest m;  /* parsed, not verified */
-    struct gwh_buf head;   /* n 0: none */
+    struct gw_manifest m; /* parsed, not verified */
+    struct gwh_buf head;  /* n 0: none */
     struct gwh_named *grants;
     size_t grant_count;
 };
@@ -100,7 +100,7 @@ struct gwh_place {
 };
 int gwh_each_payload(const struct gw_manifest *m, int (*each)(void *ctx, const struct gwh_place *at), void *ctx);
 
-/* ---- Payload files ---------------------------------------------------------------------------------------------------- */
+/* ---- Payload files ----------------------------------------------------------------------------------------------- */
 
 /*
  * Takes a payload file apart as a device does: size, name, every frame against the chain; with a content key (n 0:
@@ -108,7 +108,7 @@ int gwh_each_payload(const struct gw_manifest *m, int (*each)(void *ctx, const s
  */
 int gwh_payload_check(const struct gw_crypto *c, const struct gwh_place *at, struct gw_span cek, struct gw_span file);
 
-/* ---- Sign ------------------------------------------------------------------------------------------------------------- */
+/* ---- Sign -------------------------------------------------------------------------------------------------------- */
 
 /* A signed object in a file: manifest, bundle or head, by its type string. */
 struct gwh_object {
@@ -120,11 +120,12 @@ int gwh_object_sign(const struct gwh_object *o, struct gwh_key *key, struct gwh_
 /* What a key held elsewhere has to sign: 32 bytes, written to a file. */
 int gwh_object_digest_out(const struct gwh_object *o, const struct gwh_key *key, const char *path, bool force,
                           struct gwh_error *err);
-/* Takes the signature that it made: r || s or DER for P-256, as long as the modulus for RSA. Refused unless it verifies. */
+/* Takes the signature that it made: r || s or DER for P-256, as long as the modulus for RSA. Refused unless it
+ * verifies. */
 int gwh_object_signature_in(const struct gwh_object *o, const struct gwh_key *key, const char *path,
                             struct gwh_error *err);
 
-/* ---- Grant, head, verify ------------------------------------------------------------------------------------------------ */
+/* ---- Grant, head, verify ----------------------------------------------------------------------------------------- */
 
 /* Opens the content key: from a grant that one of `holders` can open, or from a file that build kept (may be NULL). */
 int gwh_release_cek(const struct gwh_release *r, const struct gwh_holders *holders, const char *cek_file,

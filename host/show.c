@@ -10,7 +10,7 @@
 #include "show.h"
 #include "uuid.h"
 
-/* ---- Printing ------------------------------------------------------------------------------------------------------------- */
+/* ---- Printing ---------------------------------------------------------------------------------------------------- */
 
 static bool is_leaf(const json_t *v)
 {
@@ -59,12 +59,12 @@ static void print_words(const json_t *v, int depth, bool in_list)
     json_t *item;
     size_t i;
     if (json_is_object(v)) {
-        json_object_foreach((json_t *)(uintptr_t)v, name, item) {
+        json_object_foreach ((json_t *)(uintptr_t)v, name, item) {
             print_member(name, item, depth, in_list);
             in_list = false;
         }
     }
-    json_array_foreach(v, i, item) {
+    json_array_foreach (v, i, item) {
         (void)printf("%*s- ", 2 * depth, "");
         print_words(item, depth + 1, true);
     }
@@ -80,7 +80,7 @@ void gwh_show_print(const json_t *tree, bool as_json)
     }
 }
 
-/* ---- Leaves ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Leaves ------------------------------------------------------------------------------------------------------ */
 
 json_t *gwh_show_hex(const uint8_t *p, size_t n)
 {
@@ -157,9 +157,14 @@ static const char *algorithm_name(int32_t a)
     static const struct {
         int32_t number;
         const char *name;
-    } names[] = {{GW_ALG_ES256, "ES256"}, {GW_ALG_PS256, "PS256"}, {GW_ALG_A128KW, "A128KW"}, {GW_ALG_A256KW, "A256KW"},
-                 {GW_ALG_ECDH_ES_A128KW, "ECDH-ES+A128KW"}, {GW_ALG_ECDH_ES_A256KW, "ECDH-ES+A256KW"},
-                 {GW_ALG_A128CTR, "AES-128-CTR"}, {GW_ALG_A256CTR, "AES-256-CTR"}};
+    } names[] = {{GW_ALG_ES256, "ES256"},
+                 {GW_ALG_PS256, "PS256"},
+                 {GW_ALG_A128KW, "A128KW"},
+                 {GW_ALG_A256KW, "A256KW"},
+                 {GW_ALG_ECDH_ES_A128KW, "ECDH-ES+A128KW"},
+                 {GW_ALG_ECDH_ES_A256KW, "ECDH-ES+A256KW"},
+                 {GW_ALG_A128CTR, "AES-128-CTR"},
+                 {GW_ALG_A256CTR, "AES-256-CTR"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (names[i].number == a) {
             return names[i].name;
@@ -195,7 +200,7 @@ json_t *gwh_show_key(const struct gwh_key *k)
     return o;
 }
 
-/* ---- Manifest --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Manifest ---------------------------------------------------------------------------------------------------- */
 
 static json_t *show_payload(const struct gw_payload *p)
 {
@@ -307,7 +312,7 @@ json_t *gwh_show_manifest(const struct gw_manifest *m, const uint8_t digest[32])
     return o;
 }
 
-/* ---- Trust bundle, head --------------------------------------------------------------------------------------------------------------- */
+/* ---- Trust bundle, head ------------------------------------------------------------------------------------------ */
 
 static json_t *show_digests(struct gw_span items)
 {
@@ -340,8 +345,8 @@ json_t *gwh_show_trust(const struct gw_trust *t)
     set_int(o, "version", t->version);
     set_int(o, "epoch", t->epoch);
     for (uint32_t i = 0; i < t->policy_count; i++) {
-        (void)json_array_append_new(policy, json_pack("{s:o,s:I}", "role", gwh_show_roles(t->policy[i].roles), "signatures",
-                                                      (json_int_t)t->policy[i].count));
+        (void)json_array_append_new(policy, json_pack("{s:o,s:I}", "role", gwh_show_roles(t->policy[i].roles),
+                                                      "signatures", (json_int_t)t->policy[i].count));
     }
     set(o, "manifests need", policy);
     for (uint32_t i = 0; i < t->key_count && gw_trust_key(t, i, &k) == GW_OK; i++) {
@@ -384,7 +389,7 @@ json_t *gwh_show_signatures(struct gw_span cose)
     return list;
 }
 
-/* ---- Identity ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Identity ---------------------------------------------------------------------------------------------------- */
 
 /* Names of the secrets under a key of the identity map; the secrets stay hidden. */
 static json_t *show_secret_names(struct gw_span bytes, int64_t wanted)

@@ -134,8 +134,7 @@ static json_t *show_signed(struct gw_span map)
     struct gw_trust t;
     struct gw_head h;
     uint8_t digest[32];
-    if (gw_manifest_parse(&m, map.p, map.n) == GW_OK &&
-        gw_sha256(gwh_openssl()->gw, map.p, map.n, digest) == GW_OK) {
+    if (gw_manifest_parse(&m, map.p, map.n) == GW_OK && gw_sha256(gwh_openssl()->gw, map.p, map.n, digest) == GW_OK) {
         return gwh_show_manifest(&m, digest);
     }
     if (gw_trust_parse(&t, map.p, map.n) == GW_OK) {

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The deepest stack of the entry points of lib/ and boot/, for rv32imc at -Os, from gcc's call graph (-fcallgraph-info).
+"""The deepest stack of the entry points of lib/ and boot/, rv32imc at -Os, from gcc's call graph (-fcallgraph-info).
 
     scripts/stack.py [--all]          exit code 1 over the budget, and when a call is not understood; --all shows every
     public function

@@ -102,8 +102,10 @@ class Suite:
         self.passed = int(lines[-1][0])
         self.failed = max(self.failed, int(lines[-1][1]))
 
-    def count_exit(self, _text):
+    def count_exit(self, text):
         self.passed = 0 if self.failed else 1  # run() turns it round on a bad exit code
+        verdicts = re.findall(r"^(?:powercut|mutants|bench|fuzz|lint): (.*)", text, re.M)
+        self.note = self.note or (verdicts[-1] if verdicts else "")
 
     def finish(self):
         if self.count == "exit" and self.failed:

@@ -96,7 +96,7 @@ static int check_release(const struct gw_manifest *m, const struct gw_facts *fac
     if (gw_order_compare(m->order, facts->floor) < 0) {
         return GW_ERR_FLOOR;
     }
-    if (m->use_before != 0 && facts->now > m->use_before) {
+    if (m->use_before != 0 && facts->now >= m->use_before) {
         return GW_ERR_EXPIRED;
     }
     for (uint32_t i = 0; i < facts->rejected_count && facts->rejected != NULL; i++) {

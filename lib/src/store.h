@@ -36,13 +36,12 @@ GW_MUST_USE int gw_store_read(const struct gw_flash *flash, struct gw_area area,
 
 enum gw_record {
     GW_REC_SETTLED = 1,  /* what is before it was completely written */
-    GW_REC_VOID = 2,     /* the other bank, of this generation, is not to be used */
-    GW_REC_BOOT = 3,     /* struct gw_boot_state */
-    GW_REC_INSTALL = 4,  /* which manifest is being installed where */
-    GW_REC_PROGRESS = 5, /* how far that is */
-    GW_REC_REJECTED = 6, /* digests of manifests that were tried and left */
-    GW_REC_HEAD = 7,     /* highest serial of a channel head */
-    GW_REC_AGENT = 8,    /* 8..11: the agent's */
+    GW_REC_BOOT = 2,     /* struct gw_boot_state */
+    GW_REC_INSTALL = 3,  /* which manifest is being installed where */
+    GW_REC_PROGRESS = 4, /* how far that is */
+    GW_REC_REJECTED = 5, /* digests of manifests that were tried and left */
+    GW_REC_HEAD = 6,     /* highest serial of a channel head */
+    GW_REC_AGENT = 7,    /* 7..11: the agent's */
 };
 #define GW_RECORD_MAX 192u /* bytes of a record's body */
 

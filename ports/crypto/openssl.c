@@ -186,6 +186,9 @@ static int ctr_run(EVP_CIPHER_CTX *cipher, const uint8_t *key, size_t key_size, 
         counter[15 - i] = (uint8_t)(block >> (8 * i));
     }
     const EVP_CIPHER *aes = key_size == 16 ? EVP_aes_128_ctr() : EVP_aes_256_ctr();
+    if (EVP_CIPHER_CTX_get0_cipher(cipher) && EVP_CIPHER_CTX_get_key_length(cipher) == (int)key_size) {
+        aes = NULL; /* the context has it: looking it up again costs a tenth of the time of a frame */
+    }
     if (EVP_EncryptInit_ex(cipher, aes, NULL, key, counter) != 1) {
         return GW_ERR_CRYPTO;
     }

@@ -12,7 +12,8 @@
 #include "posix_device.h"
 
 static const struct gwh_option boot_options[] = {
-    {"cause", "CAUSE", "reset cause: power, watchdog, fault, software, pin, sleep, unknown; power if not given", false, false},
+    {"cause", "CAUSE", "reset cause: power, watchdog, fault, software, pin, sleep, unknown; power if not given", false,
+     false},
     {"json", NULL, "tell it as JSON", false, false},
     GWH_OPTIONS_END,
 };
@@ -25,7 +26,8 @@ static int parse_cause(const char *text, enum gw_cause *cause, struct gwh_error 
             return GWH_OK;
         }
     }
-    return gwh_fail(err, GWH_USAGE, "--cause %s: expected power, watchdog, fault, software, pin, sleep or unknown", text);
+    return gwh_fail(err, GWH_USAGE, "--cause %s: expected power, watchdog, fault, software, pin, sleep or unknown",
+                    text);
 }
 
 static void say(const struct gw_handover *h, bool watchdog)
@@ -46,9 +48,10 @@ static void say(const struct gw_handover *h, bool watchdog)
 
 static void say_json(const struct gw_handover *h, int result)
 {
-    json_t *o = json_pack("{s:s,s:s,s:b,s:I,s:s,s:s}", "slot", gwp_slot_name(h->slot), "state", gwp_state_name(h->state),
-                          "recovery", h->recovery != 0 || result != GW_OK, "attempt", (json_int_t)h->attempt, "cause",
-                          gwp_cause_name(h->cause), "reason", h->reason == 0 ? "" : gw_error_name(h->reason));
+    json_t *o =
+        json_pack("{s:s,s:s,s:b,s:I,s:s,s:s}", "slot", gwp_slot_name(h->slot), "state", gwp_state_name(h->state),
+                  "recovery", h->recovery != 0 || result != GW_OK, "attempt", (json_int_t)h->attempt, "cause",
+                  gwp_cause_name(h->cause), "reason", h->reason == 0 ? "" : gw_error_name(h->reason));
     (void)json_dumpf(o, stdout, JSON_INDENT(2));
     (void)putchar('\n');
     json_decref(o);

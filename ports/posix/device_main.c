@@ -15,7 +15,7 @@
 #include "posix_device.h"
 #include "show.h"
 
-/* ---- init ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- init -------------------------------------------------------------------------------------------------------- */
 
 static const struct gwh_option init_options[] = {
     {"identity", "FILE", "who the device is, from `godwit device provision`", true, false},
@@ -111,10 +111,11 @@ static int run_init(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
-/* ---- boot ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- boot -------------------------------------------------------------------------------------------------------- */
 
 static const struct gwh_option boot_options[] = {
-    {"cause", "CAUSE", "reset cause: power, watchdog, fault, software, pin, sleep, unknown; power if not given", false, false},
+    {"cause", "CAUSE", "reset cause: power, watchdog, fault, software, pin, sleep, unknown; power if not given", false,
+     false},
     {"json", NULL, "tell it as JSON", false, false},
     GWH_OPTIONS_END,
 };
@@ -163,7 +164,7 @@ static int run_boot(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
-/* ---- install ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- install ----------------------------------------------------------------------------------------------------- */
 
 static const struct gwh_option install_options[] = {
     {"cut-at", "N", "cut power at flash operation N of this install, in the middle of it; exit code 77", false, false},
@@ -211,7 +212,7 @@ static int run_install(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
-/* ---- confirm, reject, steady, trust --------------------------------------------------------------------------------------------------- */
+/* ---- confirm, reject, steady, trust ------------------------------------------------------------------------------ */
 
 static const struct gwh_option no_options[] = {GWH_OPTIONS_END};
 static const struct gwh_option reject_options[] = {
@@ -271,9 +272,9 @@ static int run_verb(const struct gwh_args *a, struct gwh_error *err)
         e = open_running(d, a->operand[0], err);
     }
     if (e == GWH_OK) {
-        int result = strcmp(verb, "confirm") == 0   ? gw_device_confirm(&d->dev)
+        int result = strcmp(verb, "confirm") == 0  ? gw_device_confirm(&d->dev)
                      : strcmp(verb, "reject") == 0 ? gw_device_reject(&d->dev, reason)
-                                                    : gw_device_steady(&d->dev);
+                                                   : gw_device_steady(&d->dev);
         e = result == GW_OK ? GWH_OK : gwh_fail_reason(err, result, "%s of %s", verb, a->operand[0]);
         gwp_device_close(d);
     }
@@ -320,7 +321,7 @@ static int run_trust(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
-/* ---- status ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------------------------------------------------ */
 
 static const struct gwh_option status_options[] = {
     {"json", NULL, "as JSON", false, false},
@@ -358,12 +359,14 @@ static const struct gwh_command device_commands[] = {
      install_options, "godwit-device install dev1 rel/ --cut-at 40", run_install},
     {NULL, "boot", "DEVICE", 1, 1, "reset the device: its bootloader decides what starts", boot_options,
      "godwit-device boot dev1 --cause watchdog", run_boot},
-    {NULL, "confirm", "DEVICE", 1, 1, "the running image is well: keep it", no_options, "godwit-device confirm dev1", run_verb},
+    {NULL, "confirm", "DEVICE", 1, 1, "the running image is well: keep it", no_options, "godwit-device confirm dev1",
+     run_verb},
     {NULL, "reject", "DEVICE", 1, 1, "the running image gives itself up: the next boot starts another", reject_options,
      "godwit-device reject dev1 --reason SELF_TEST", run_verb},
     {NULL, "steady", "DEVICE", 1, 1, "the confirmed image has run well for a while: forget its crashes", no_options,
      "godwit-device steady dev1", run_verb},
-    {NULL, "trust", "DEVICE BUNDLE", 2, 2, "take a newer trust bundle", no_options, "godwit-device trust dev1 trust2.cose", run_trust},
+    {NULL, "trust", "DEVICE BUNDLE", 2, 2, "take a newer trust bundle", no_options,
+     "godwit-device trust dev1 trust2.cose", run_trust},
     {NULL, "status", "DEVICE", 1, 1, "what runs, what lies in the slots, what is under way", status_options,
      "godwit-device status dev1 --json", run_status},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},

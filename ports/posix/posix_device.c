@@ -32,7 +32,7 @@ void gwp_device_close(struct gwp_device *d)
     gwp_flash_close(&d->flash);
 }
 
-/* ---- Hand-over ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Hand-over --------------------------------------------------------------------------------------------------- */
 
 static int handover_path(char path[GWH_PATH_MAX], const char *folder, struct gwh_error *err)
 {
@@ -69,7 +69,7 @@ void gwp_handover_drop(const char *folder)
     }
 }
 
-/* ---- Making a device ------------------------------------------------------------------------------------------------------------ */
+/* ---- Making a device --------------------------------------------------------------------------------------------- */
 
 /* Identity, bundle and factory image must belong together before anything is written. */
 static int check_init(const struct gwp_init *init, struct gwh_error *err)
@@ -86,7 +86,8 @@ static int check_init(const struct gwp_init *init, struct gwh_error *err)
     e = gw_trust_open(&trust, c, &roots, init->trust.p, init->trust.n);
     if (e != GW_OK) {
         (void)gwh_fail_reason(err, e, "the trust bundle is refused by the roots of the identity");
-        return gwh_hint(err, "provision the device with the roots that signed the bundle: godwit device provision --root ...");
+        return gwh_hint(
+            err, "provision the device with the roots that signed the bundle: godwit device provision --root ...");
     }
     if (init->factory.n != id.factory_size) {
         return gwh_fail(err, GWH_REFUSED, "the identity names a factory image of %u bytes, and %zu were given",

@@ -3,6 +3,7 @@
  *
  * Order of a write: the units are marked as programmed, then programmed; of an erase: the content is erased, then the
  * marks are cleared. So when the process dies between the two, the flash is stricter than it was, never more lenient.
+ * (When the PC itself loses power, marks may be lost that the kernel still held.)
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -93,7 +94,7 @@ static bool marked(const struct gwp_flash *f, uint32_t unit)
     return (f->units[unit / 8] >> unit % 8 & 1) != 0;
 }
 
-/* Marks or clears units and makes that durable. */
+/* Marks or clears units. They survive this process; only the content is forced to the disk. */
 static bool mark(struct gwp_flash *f, uint32_t first, uint32_t count, bool programmed)
 {
     for (uint32_t u = first; u < first + count; u++) {
@@ -101,8 +102,7 @@ static bool mark(struct gwp_flash *f, uint32_t first, uint32_t count, bool progr
         f->units[u / 8] = (uint8_t)(programmed ? f->units[u / 8] | bit : f->units[u / 8] & ~bit);
     }
     size_t from = first / 8, to = (first + count - 1) / 8 + 1;
-    return f->image != NULL || (transfer(f->units_fd, f->units + from, to - from, (off_t)from, true) &&
-                                fdatasync(f->units_fd) == 0);
+    return f->image != NULL || transfer(f->units_fd, f->units + from, to - from, (off_t)from, true);
 }
 
 static bool cut_now(const struct gwp_flash *f)
@@ -175,7 +175,7 @@ static int flash_erase(void *ctx, uint32_t address)
     return ok && mark(f, first, block.size / ws, false) ? 0 : -1;
 }
 
-/* ---- Files ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Files ------------------------------------------------------------------------------------------------------- */
 
 static size_t units_bytes(const struct gwp_layout *l)
 {

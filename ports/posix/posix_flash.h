@@ -1,10 +1,11 @@
 /*
  * posix_flash.h - NOR flash in a file, as strict as a part: a device on a PC.
  *
- * A folder holds flash.bin (the content, 0600), units.bin (one bit for each write unit: programmed since the last erase)
- * and layout.json (geometry and layout). What it keeps true: a write unit is programmed once per erase, writes are whole
- * aligned units, an erase is one whole block; anything else is refused and named. One process at a time (flock). An
- * operation is on the disk when it returns. Power can be cut at operation N: torn, then the process exits with code 77.
+ * A folder holds flash.bin (the content, 0600), units.bin (one bit for each write unit: programmed since the last
+ * erase) and layout.json (geometry and layout). What it keeps true: a write unit is programmed once per erase, writes
+ * are whole aligned units, an erase is one whole block; anything else is refused and named. One process at a time
+ * (flock). An operation is on the disk when it returns. Power can be cut at operation N: torn, then the process exits
+ * with code 77.
  */
 #ifndef GWP_POSIX_FLASH_H
 #define GWP_POSIX_FLASH_H
@@ -28,12 +29,12 @@ struct gwp_layout {
     struct gw_data_areas data[GWP_DATA_MAX];
 };
 struct gwp_layout_request {
-    bool extended;          /* with a factory slot */
-    uint32_t slot_size;     /* at least; rounded up to whole blocks */
-    uint32_t factory_size;  /* the same; 0: as large as a slot */
-    uint32_t erase_size;    /* 0: mixed, 4 KB blocks first, then 64 KB */
+    bool extended;         /* with a factory slot */
+    uint32_t slot_size;    /* at least; rounded up to whole blocks */
+    uint32_t factory_size; /* the same; 0: as large as a slot */
+    uint32_t erase_size;   /* 0: mixed, 4 KB blocks first, then 64 KB */
     uint32_t write_size;
-    uint32_t erased;        /* 0xff or 0x00 */
+    uint32_t erased; /* 0xff or 0x00 */
     uint32_t data_count;
     struct {
         uint32_t component, size;
@@ -54,7 +55,7 @@ struct gwp_flash {
     struct gwp_layout layout;
     char folder[GWH_PATH_MAX];
     int fd, units_fd;
-    uint8_t *units;          /* the bits of units.bin */
+    uint8_t *units; /* the bits of units.bin */
     size_t units_size;
     bool read_only;
     uint8_t *image;          /* read_only: a copy of the content, which alone is changed */

@@ -13,8 +13,6 @@
 #include "posix_device.h"
 #include "store.h"
 
-#define BAD_FRAMES_MAX 16 /* refused frames before this loop gives up, should lib not have done so */
-
 struct running {
     struct gwp_device device;
     struct gwh_release release;
@@ -22,6 +20,7 @@ struct running {
     struct gw_install_config config;
     struct gw_install inst;
     uint8_t buffer[GW_INSTALL_BUFFER];
+    uint64_t fetched; /* bytes that were pushed */
     const struct gwp_install *how;
     struct gwh_error *err;
 };
@@ -46,7 +45,7 @@ static void passed(void *ctx, uint32_t component, uint32_t variant, uint32_t pay
     tell(r, "passed over: component %u, variant %d: %s", (unsigned)component, (int)variant, gw_error_name(reason));
 }
 
-/* ---- Grants: of many in a folder, those for this device -------------------------------------------------------------------------- */
+/* ---- Grants: of many in a folder, those for this device ---------------------------------------------------------- */
 
 /* Is `kid` one of the device's keys? Walks items 8 and 9 of its identity. */
 static bool has_key(struct gw_span identity, const char *hex)
@@ -91,7 +90,7 @@ static void choose_grants(struct running *r)
     gw_wipe(bytes, sizeof bytes);
 }
 
-/* ---- The loop ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- The loop ---------------------------------------------------------------------------------------------------- */
 
 static int fetch(struct running *r, const struct gw_want *want, uint8_t *bytes, size_t size, size_t *n)
 {
@@ -128,12 +127,13 @@ static int feed(struct running *r)
         return e;
     }
     int reason = n == 0 ? gw_install_end(&r->inst) : gw_install_push(&r->inst, bytes, n, &used);
+    r->fetched += used;
     return reason == GW_OK ? GWH_OK : gwh_fail_reason(r->err, reason, "a payload of %s is refused", r->release.folder);
 }
 
 static int run(struct running *r)
 {
-    int bad = 0, e = GWH_OK;
+    int e = GWH_OK;
     while (e == GWH_OK) {
         int status = gw_install_poll(&r->inst);
         if (status == GW_DONE) {
@@ -141,7 +141,7 @@ static int run(struct running *r)
         }
         if (status == GW_WANT) {
             e = feed(r);
-        } else if (status == GW_ERR_FRAME_HASH && ++bad < BAD_FRAMES_MAX) {
+        } else if (status == GW_ERR_FRAME_HASH && r->inst.error == GW_OK) {
             tell(r, "a frame is not what was signed; fetched again");
         } else if (status < 0) {
             e = gwh_fail_reason(r->err, status, "the install stopped");
@@ -154,16 +154,12 @@ static int fail_open(struct running *r, int reason)
 {
     (void)gwh_fail_reason(r->err, reason, "%s is refused", r->release.folder);
     switch (reason) {
-    case GW_ERR_NOT_CONFIRMED:
-        return gwh_hint(r->err, "godwit-device confirm %s", r->device.folder);
-    case GW_ERR_STATE:
-        return gwh_hint(r->err, "godwit-device boot %s", r->device.folder);
-    case GW_ERR_SIGNERS_FEW:
-        return gwh_hint(r->err, "godwit release sign %s --key KEY.pem", r->release.folder);
+    case GW_ERR_NOT_CONFIRMED: return gwh_hint(r->err, "godwit-device confirm %s", r->device.folder);
+    case GW_ERR_STATE: return gwh_hint(r->err, "godwit-device boot %s", r->device.folder);
+    case GW_ERR_SIGNERS_FEW: return gwh_hint(r->err, "godwit release sign %s --key KEY.pem", r->release.folder);
     case GW_ERR_NO_KEY:
         return gwh_hint(r->err, "godwit release grant %s --to DEVICE.pub.pem --with KEY.pem", r->release.folder);
-    default:
-        return r->err->exit;
+    default: return r->err->exit;
     }
 }
 
@@ -173,15 +169,19 @@ static int open_install(struct running *r, const struct gw_handover *h)
     r->offered.manifest = gwh_span(&r->release.cose);
     r->offered.head = gwh_span(&r->release.head);
     choose_grants(r);
-    r->config = (struct gw_install_config){.dev = &r->device.dev, .buffer = r->buffer, .buffer_size = sizeof r->buffer,
+    r->config = (struct gw_install_config){.dev = &r->device.dev,
+                                           .buffer = r->buffer,
+                                           .buffer_size = sizeof r->buffer,
                                            .recovery = h->recovery != 0 || h->slot > GW_SLOT_B,
-                                           .running = (enum gw_slot)h->slot, .passed = passed, .ctx = r};
+                                           .running = (enum gw_slot)h->slot,
+                                           .passed = passed,
+                                           .ctx = r};
     int e = gw_install_open(&r->inst, &r->config, &r->offered);
     if (e != GW_OK) {
         return fail_open(r, e);
     }
     gw_install_progress(&r->inst, &progress);
-    tell(r, "to fetch: %u bytes into slot %s", (unsigned)progress.total, gwp_slot_name(r->inst.slot));
+    tell(r, "accepted: payloads of %u bytes go to slot %s", (unsigned)progress.total, gwp_slot_name(r->inst.slot));
     return GWH_OK;
 }
 
@@ -209,9 +209,9 @@ static int install(struct running *r, const struct gw_handover *h)
         }
     }
     if (e == GWH_OK) {
-        tell(r, "slot %s is STAGED; %u bytes asked for again; %llu flash writes, %llu erases, %u of them of the journal",
-             gwp_slot_name(slot), (unsigned)progress.asked_again, (unsigned long long)r->device.flash.writes,
-             (unsigned long long)r->device.flash.erases, (unsigned)r->device.journal.erases);
+        tell(r, "slot %s is STAGED: %llu bytes fetched now, %u given up by bad frames; %llu flash writes, %llu erases",
+             gwp_slot_name(slot), (unsigned long long)r->fetched, (unsigned)progress.asked_again,
+             (unsigned long long)r->device.flash.writes, (unsigned long long)r->device.flash.erases);
     }
     return e;
 }

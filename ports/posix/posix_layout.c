@@ -57,10 +57,11 @@ static int check(const struct gwp_layout *l, const char *name, struct gwh_error 
         return GWH_OK;
     }
     (void)gwh_fail_reason(err, e, "%s", name);
-    return gwh_hint(err, "SPEC.md section 8 says what a layout must hold");
+    return gwh_hint(err, "a slot holds the image, one block of work space and 4 KB or more for the manifest, in whole "
+                         "blocks: use larger slots or smaller blocks");
 }
 
-/* ---- Making ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Making ------------------------------------------------------------------------------------------------------ */
 
 /* Takes areas off the front of the flash, in whole blocks of the region they start in. */
 struct cursor {
@@ -108,8 +109,10 @@ int gwp_layout_make(struct gwp_layout *l, const struct gwp_layout_request *r, st
     bool mixed = r->erase_size == 0;
     memset(l, 0, sizeof *l);
     if (!request_fits(r)) {
-        return gwh_fail_reason(err, GW_ERR_LAYOUT, "this layout cannot be made: slots up to %u MB in all, blocks of 256 "
-                               "bytes to 1 MB, units of 1 to 32 bytes", GWP_FLASH_MAX >> 20);
+        return gwh_fail_reason(err, GW_ERR_LAYOUT,
+                               "this layout cannot be made: slots up to %u MB in all, blocks of 256 "
+                               "bytes to 1 MB, units of 1 to 32 bytes",
+                               GWP_FLASH_MAX >> 20);
     }
     struct cursor c = {l, mixed ? 4096 : r->erase_size, 0};
     l->write_size = r->write_size;
@@ -140,7 +143,7 @@ int gwp_layout_make(struct gwp_layout *l, const struct gwp_layout_request *r, st
     return check(l, "this layout", err);
 }
 
-/* ---- layout.json ------------------------------------------------------------------------------------------------------------- */
+/* ---- layout.json ------------------------------------------------------------------------------------------------- */
 
 static json_t *area_json(struct gw_area a)
 {
@@ -153,18 +156,19 @@ int gwp_layout_save(const struct gwp_layout *l, const char *path, bool force, st
     json_t *regions = json_array(), *data = json_array();
     for (uint32_t i = 0; i < l->region_count; i++) {
         const struct gw_flash_region *r = &l->region[i];
-        (void)json_array_append_new(regions, json_pack("[I,I,I]", (json_int_t)r->start, (json_int_t)r->count,
-                                                       (json_int_t)r->erase_size));
+        (void)json_array_append_new(
+            regions, json_pack("[I,I,I]", (json_int_t)r->start, (json_int_t)r->count, (json_int_t)r->erase_size));
     }
     for (uint32_t i = 0; i < y->data_count; i++) {
-        (void)json_array_append_new(data, json_pack("{s:I,s:[o,o]}", "component", (json_int_t)l->data[i].component,
-                                                    "areas", area_json(l->data[i].area[0]), area_json(l->data[i].area[1])));
+        (void)json_array_append_new(data,
+                                    json_pack("{s:I,s:[o,o]}", "component", (json_int_t)l->data[i].component, "areas",
+                                              area_json(l->data[i].area[0]), area_json(l->data[i].area[1])));
     }
-    json_t *o = json_pack("{s:s,s:I,s:I,s:o,s:o,s:[o,o],s:o,s:o,s:[o,o],s:o}", "format", "godwit layout 1", "write size",
-                          (json_int_t)l->write_size, "erased", (json_int_t)l->erased, "regions", regions, "identity",
-                          area_json(y->identity), "trust", area_json(y->trust[0]), area_json(y->trust[1]), "journal",
-                          area_json(y->journal), "factory", area_json(y->factory), "slots", area_json(y->slot[0]),
-                          area_json(y->slot[1]), "data", data);
+    json_t *o = json_pack("{s:s,s:I,s:I,s:o,s:o,s:[o,o],s:o,s:o,s:[o,o],s:o}", "format", "godwit layout 1",
+                          "write size", (json_int_t)l->write_size, "erased", (json_int_t)l->erased, "regions", regions,
+                          "identity", area_json(y->identity), "trust", area_json(y->trust[0]), area_json(y->trust[1]),
+                          "journal", area_json(y->journal), "factory", area_json(y->factory), "slots",
+                          area_json(y->slot[0]), area_json(y->slot[1]), "data", data);
     char *text = o == NULL ? NULL : json_dumps(o, JSON_INDENT(2));
     json_decref(o);
     if (text == NULL) {
@@ -186,7 +190,8 @@ static bool get_u32(const json_t *v, uint32_t *out)
 
 static bool get_area(const json_t *v, struct gw_area *a)
 {
-    return json_array_size(v) == 2 && get_u32(json_array_get(v, 0), &a->start) && get_u32(json_array_get(v, 1), &a->size);
+    return json_array_size(v) == 2 && get_u32(json_array_get(v, 0), &a->start) &&
+           get_u32(json_array_get(v, 1), &a->size);
 }
 
 static bool get_pair(const json_t *v, struct gw_area a[2])
@@ -240,8 +245,9 @@ static bool from_json(const json_t *o, struct gwp_layout *l)
 {
     const char *format = json_string_value(json_object_get(o, "format"));
     struct gw_layout *y = &l->layout;
-    return format != NULL && strcmp(format, "godwit layout 1") == 0 && get_u32(json_object_get(o, "write size"), &l->write_size) &&
-           l->write_size > 0 && l->write_size <= GW_WRITE_MAX && get_u32(json_object_get(o, "erased"), &l->erased) &&
+    return format != NULL && strcmp(format, "godwit layout 1") == 0 &&
+           get_u32(json_object_get(o, "write size"), &l->write_size) && l->write_size > 0 &&
+           l->write_size <= GW_WRITE_MAX && get_u32(json_object_get(o, "erased"), &l->erased) &&
            get_regions(json_object_get(o, "regions"), l) && get_area(json_object_get(o, "identity"), &y->identity) &&
            get_pair(json_object_get(o, "trust"), y->trust) && get_area(json_object_get(o, "journal"), &y->journal) &&
            get_area(json_object_get(o, "factory"), &y->factory) && get_pair(json_object_get(o, "slots"), y->slot) &&

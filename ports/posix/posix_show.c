@@ -54,7 +54,7 @@ static json_t *show_area(struct gw_area a)
     return json_string(text);
 }
 
-/* ---- Objects on flash ------------------------------------------------------------------------------------------------------- */
+/* ---- Objects on flash -------------------------------------------------------------------------------------------- */
 
 /* A sealed object, described by what it parses as. */
 static json_t *show_stored(const struct gwp_device *d, struct gw_area area, uint32_t max)
@@ -96,7 +96,7 @@ static json_t *show_slot(const struct gwp_device *d, unsigned slot, const struct
     return o;
 }
 
-/* ---- Journal ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Journal ----------------------------------------------------------------------------------------------------- */
 
 static json_t *show_install(struct gwp_device *d)
 {
@@ -118,8 +118,9 @@ static json_t *show_install(struct gwp_device *d)
 
 static json_t *show_records(struct gwp_device *d)
 {
-    static const char *const names[GW_JOURNAL_KINDS] = {"", "settled", "void", "boot", "install", "progress", "rejected",
-                                                         "head serial", "agent", "agent", "agent", "agent"};
+    static const char *const names[GW_JOURNAL_KINDS] = {"",        "settled",  "void",     "boot",
+                                                        "install", "progress", "rejected", "head serial",
+                                                        "agent",   "agent",    "agent",    "agent"};
     json_t *list = json_array();
     uint8_t r[GW_RECORD_MAX];
     for (unsigned kind = GW_REC_BOOT; kind < GW_JOURNAL_KINDS; kind++) {
@@ -151,7 +152,7 @@ static json_t *show_journal(struct gwp_device *d, int mounted)
     return o;
 }
 
-/* ---- The whole ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The whole --------------------------------------------------------------------------------------------------- */
 
 static json_t *show_running(const char *folder)
 {

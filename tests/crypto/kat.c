@@ -163,7 +163,7 @@ static void es256_sizes(void **state)
 
 static void es256_bad_keys(void **state)
 {
-    uint8_t x[32], y[32];
+    uint8_t x[32] = {0}, y[32] = {0};
     struct gw_pubkey key = p256(x, y);
     (void)state;
     memcpy(x, p256_x, 32);

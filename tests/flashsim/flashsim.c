@@ -233,12 +233,11 @@ static void program_unit(struct flashsim *f, uint32_t address, const uint8_t *da
 {
     struct flashsim_block *b = find(f, address);
     uint32_t at = b->at + (address - b->start);
-    bool twice = f->s.unit[unit_of(f, at)] != FRESH;
 
     for (uint32_t i = 0; i < f->geometry.write_size; i++) {
         f->s.now[at + i] = programmed(f, f->s.now[at + i], data[i]);
     }
-    set_unit(f, b, unit_of(f, at), twice && f->geometry.ecc ? DEAD : USED);
+    set_unit(f, b, unit_of(f, at), USED);
     touch(f, b);
 }
 
@@ -277,20 +276,7 @@ static void tear_unit(struct flashsim *f, uint32_t address, const uint8_t *data,
     touch(f, b);
 }
 
-/* The one exception: a unit that nobody will read may be programmed to all ~erased, whatever it holds. */
-static bool spoils(const struct flashsim *f, const uint8_t *data)
-{
-    uint8_t all = (uint8_t)~f->geometry.erased;
-
-    for (uint32_t i = 0; i < f->geometry.write_size; i++) {
-        if (data[i] != all) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void check_write(struct flashsim *f, const struct flashsim_op *op, const uint8_t *data)
+static void check_write(struct flashsim *f, const struct flashsim_op *op)
 {
     uint32_t size = f->geometry.write_size;
 
@@ -300,9 +286,6 @@ static void check_write(struct flashsim *f, const struct flashsim_op *op, const 
     for (uint32_t i = 0; i < op->n; i += size) {
         const struct flashsim_block *b = find(f, op->address + i);
         uint8_t state = f->s.unit[unit_of(f, b->at + (op->address + i - b->start))];
-        if (spoils(f, data + i)) {
-            continue;
-        }
         check(f, state != USED, "unit programmed twice since its erase", op);
         check(f, state == FRESH, "unit programmed that is not properly erased", op);
     }
@@ -360,7 +343,7 @@ static int sim_write(void *ctx, uint32_t address, const void *data, uint32_t n)
     uint32_t size = f->geometry.write_size, whole = n / (size ? size : 1);
     bool hit = f->cut_armed && f->cut.op == f->ops;
 
-    check_write(f, &op, bytes);
+    check_write(f, &op);
     note(f, &op);
     enum flashsim_fault_kind fault = fault_for(f, &op);
     if (fault != FLASHSIM_NO_FAULT) {

@@ -109,12 +109,11 @@ struct gw_journal {
     const struct gw_flash *flash;
     struct gw_area bank[2];
     uint32_t generation;                 /* of the bank in use */
-    uint32_t next;                       /* address of the next record */
+    uint32_t next;                       /* address of the next record; 0: this session has begun no bank yet */
     uint32_t at[GW_JOURNAL_KINDS];       /* address of the newest record of a kind; 0: none */
     uint8_t current;                     /* bank in use */
     uint8_t dirty;                       /* records were written since it was settled */
     uint8_t lost;                        /* nothing valid was found when it was mounted */
-    uint8_t guard;                       /* the position at `next` may have been touched unseen: spoil it first */
     uint32_t erases;                     /* by this object, for wear reports */
 };
 

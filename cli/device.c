@@ -1,0 +1,174 @@
+/*
+ * device.c - godwit device: provision. Writes identities: what a device is, whom it trusts, which keys it holds.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const struct gwh_option provision_options[] = {
+    {"id", "ID", "of the device: letters, digits, _ and -, at most 48", true, false},
+    {"vendor", "DOMAIN", "vendor's domain name", true, false},
+    {"class", "NAME", "class of device", true, false},
+    {"hardware", "N", "hardware revision; 0 if not given", false, false},
+    {"root", "KEY", "a root that signs trust bundles; 2 to 4", true, true},
+    {"threshold", "N", "root signatures that a bundle needs; 2 if not given", false, false},
+    {"device-key", "KEY", "private P-256 key for content keys granted to this device or its group", false, true},
+    {"kek", "NAME=FILE", "pre-shared key-encryption key", false, true},
+    {"factory", "FILE", "factory image, which the identity names by its digest", false, false},
+    CLI_OUT("the identity; it holds secrets, mode 0600"),
+    CLI_PASSPHRASE,
+    CLI_FORCE,
+    CLI_DRY_RUN,
+    GWH_OPTIONS_END,
+};
+#define SECRETS_MAX 4u
+
+struct provisioning {
+    struct gwh_identity id;
+    struct cli_keys roots;
+    struct gwh_holder kek[SECRETS_MAX], ec[SECRETS_MAX];
+    struct gwh_secret kek_secret[SECRETS_MAX], ec_secret[SECRETS_MAX];
+    uint8_t d[SECRETS_MAX][32];
+    struct gwh_buf out, secret;
+    const char *passphrase;
+};
+
+static int add_keks(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
+{
+    char text[GWH_PATH_MAX];
+    for (unsigned i = 0; gwh_text_i(a, "kek", i) != NULL; i++) {
+        if (i == SECRETS_MAX || (size_t)snprintf(text, sizeof text, "kek:%s", gwh_text_i(a, "kek", i)) >= sizeof text) {
+            return gwh_fail(err, GWH_USAGE, "--kek: at most %u, each NAME=FILE", SECRETS_MAX);
+        }
+        int e = gwh_holder_parse(&p->kek[i], text, NULL, err);
+        if (e != GWH_OK) {
+            return e;
+        }
+        p->kek_secret[i].kid = (struct gw_span){p->kek[i].kid, p->kek[i].kid_size};
+        p->kek_secret[i].key = (struct gw_span){p->kek[i].kek, p->kek[i].kek_size};
+        p->id.kek_count = i + 1;
+    }
+    return GWH_OK;
+}
+
+static int add_device_keys(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
+{
+    for (unsigned i = 0; gwh_text_i(a, "device-key", i) != NULL; i++) {
+        const char *path = gwh_text_i(a, "device-key", i);
+        if (i == SECRETS_MAX) {
+            return gwh_fail(err, GWH_USAGE, "--device-key: at most %u", SECRETS_MAX);
+        }
+        int e = gwh_holder_parse(&p->ec[i], path, p->passphrase, err);
+        if (e != GWH_OK) {
+            return e;
+        }
+        if (gwh_key_secret(&p->ec[i].key, p->d[i]) != GW_OK) {
+            return gwh_fail(err, GWH_REFUSED, "%s is a public key: the device needs the private one", path);
+        }
+        p->ec_secret[i].kid = (struct gw_span){p->ec[i].kid, p->ec[i].kid_size};
+        p->ec_secret[i].key = (struct gw_span){p->d[i], 32};
+        p->id.ec_count = i + 1;
+    }
+    return GWH_OK;
+}
+
+static int add_factory(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
+{
+    struct gwh_buf image = {0};
+    if (!gwh_flag(a, "factory")) {
+        return GWH_OK;
+    }
+    int e = gwh_file_read(&image, gwh_text(a, "factory"), GWH_IMAGE_MAX, err);
+    if (e == GWH_OK && image.n == 0) {
+        e = gwh_fail(err, GWH_REFUSED, "%s is empty", gwh_text(a, "factory"));
+    }
+    if (e == GWH_OK) {
+        p->id.factory_size = (uint32_t)image.n;
+        int reason = gw_sha256(gwh_openssl()->gw, image.p, image.n, p->id.factory_digest);
+        e = reason == GW_OK ? GWH_OK : gwh_fail_reason(err, reason, "factory image");
+    }
+    gwh_buf_free(&image);
+    return e;
+}
+
+static int add_roots(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
+{
+    int e = GWH_OK;
+    for (unsigned i = 0; e == GWH_OK && gwh_text_i(a, "root", i) != NULL; i++) {
+        e = cli_keys_add(&p->roots, gwh_text_i(a, "root", i), p->passphrase, GW_ROLE_ROOT, err);
+    }
+    if (e == GWH_OK && (p->roots.count < 2 || p->roots.count > GW_ROOTS_MAX)) {
+        e = gwh_fail(err, GWH_USAGE, "2 to %u different roots are needed; %u given", GW_ROOTS_MAX,
+                     (unsigned)p->roots.count);
+    }
+    p->id.roots = p->roots.pub;
+    p->id.root_count = p->roots.count;
+    return e == GWH_OK ? gwh_number(a, "threshold", 2, &p->id.threshold, err) : e;
+}
+
+/* Made as told, and taken by the device's own parser. */
+static int encode(struct provisioning *p, struct gwh_error *err)
+{
+    struct gw_identity parsed;
+    struct gw_roots roots;
+    p->id.keks = p->kek_secret;
+    p->id.ec = p->ec_secret;
+    int e = gwh_identity_encode(&p->out, &p->id);
+    if (e == GW_OK && p->out.n > GW_IDENTITY_MAX) {
+        e = GW_ERR_LIMIT;
+    }
+    if (e == GW_OK) {
+        e = gw_identity_parse(&parsed, &roots, p->out.p, p->out.n);
+    }
+    return e == GW_OK ? GWH_OK : gwh_fail_reason(err, e, "no device would take this identity");
+}
+
+static void clean(struct provisioning *p)
+{
+    cli_keys_free(&p->roots);
+    for (unsigned i = 0; i < SECRETS_MAX; i++) {
+        gwh_holder_free(&p->kek[i]);
+        gwh_holder_free(&p->ec[i]);
+    }
+    gwh_buf_free(&p->out);
+    gwh_buf_free(&p->secret);
+    gw_wipe(p, sizeof *p);
+    free(p);
+}
+
+static int run_provision(const struct gwh_args *a, struct gwh_error *err)
+{
+    struct provisioning *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        return gwh_fail_reason(err, GW_ERR_SPACE, "provision");
+    }
+    p->id.device_id = gwh_text(a, "id");
+    int e = cli_ids(a, p->id.vendor, p->id.class_id, err);
+    e = e == GWH_OK ? gwh_number(a, "hardware", 0, &p->id.hardware, err) : e;
+    e = e == GWH_OK ? cli_passphrase(a, &p->secret, &p->passphrase, err) : e;
+    e = e == GWH_OK ? add_roots(a, p, err) : e;
+    e = e == GWH_OK ? add_device_keys(a, p, err) : e;
+    e = e == GWH_OK ? add_keks(a, p, err) : e;
+    e = e == GWH_OK ? add_factory(a, p, err) : e;
+    e = e == GWH_OK ? encode(p, err) : e;
+    if (e == GWH_OK && !gwh_flag(a, "dry-run")) {
+        e = gwh_file_write(gwh_text(a, "o"), gwh_span(&p->out), 0600, gwh_flag(a, "force"), err);
+    }
+    if (e == GWH_OK) {
+        gwh_note("%s: identity of %s, %zu bytes, %u roots, %u of them needed, %u private and %u pre-shared keys",
+                 gwh_text(a, "o"), p->id.device_id, p->out.n, (unsigned)p->id.root_count, (unsigned)p->id.threshold,
+                 (unsigned)p->id.ec_count, (unsigned)p->id.kek_count);
+    }
+    clean(p);
+    return e;
+}
+
+const struct gwh_command cli_device[] = {
+    {"device", "provision", "", 0, 0, "write the identity of a device", provision_options,
+     "godwit device provision --id dev1 --vendor example.com --class sensor-c3 --root root1.pub.pem --root "
+     "root2.pub.pem "
+     "--device-key device.pem -o dev1.identity",
+     run_provision},
+    CLI_COMMANDS_END,
+};
