@@ -119,6 +119,8 @@ check "the approver signs" 0 "signed by key" godwit release sign rel/ --key appr
 check "the policy is satisfied" 0 "as the bundle's policy asks" godwit release verify rel/ --trust trust2.cose
 check "no version, no sequence" 2 "no sequence can be made" $build --version spring --encrypt-to device.pub.pem -o x/
 check "sequence from the version" 0 "sequence 1004002" $build --version 1.4.2 --encrypt-to device.pub.pem -o seq/
+check "a version with control characters" 0 "" $build --version $'1.0\e[31m\xc2\x9b1m' --sequence 1 -o escape/
+check "is shown without them" 0 'version: 1.0\x1b[31m\x9b1m' godwit release inspect escape/
 check "a floor above the sequence" 1 "FLOOR_ABOVE" $build --version 1.0.0 --floor 9999999 --encrypt-to \
     device.pub.pem -o x/
 check "a bad frame size" 2 "multiple of 64" $build --version 1.0.0 --frame-size 1000 -o x/

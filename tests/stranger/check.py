@@ -306,7 +306,8 @@ def main(work):
     check_release(work / "rel128", trust, {b"fleet": fleet, b"old": old}, {kid: device}, {0: [image]})
 
     build(work, "rel256", "--encrypt", "aes256", "--encrypt-to", "device.pub.pem", "--encrypt-to",
-          "kek:fleet=fleet.kek", "--data", "7=data.bin", "--frame-size", "512", "--floor", "5", "--device", "dev1", "--needs-hardware", "1-3")
+          "kek:fleet=fleet.kek", "--data", "7=data.bin", "--frame-size", "512", "--floor", "5", "--device", "dev1",
+          "--needs-hardware", "1-3")
     godwit(work, "release", "sign", "rel256", "--key", "rsa.pem")
     check_release(work / "rel256", trust, {b"fleet": fleet}, {kid: device}, {0: [image], 7: [data]})
 
