@@ -4,16 +4,16 @@
  */
 #include "fuzz_formats.h"
 
-static void key(const uint8_t *data, size_t size, struct fuzz_world *w)
+static void key(const uint8_t *data, size_t size, struct fuzz_world *w, bool signs)
 {
     struct gw_cbor c;
     struct gw_pubkey k;
-    struct gw_span kid = { NULL, 0 };
     uint8_t digest[32];
 
     gw_cbor_init(&c, data, size);
-    gw_cose_key(&c, &k, &kid);
+    gw_cose_key(&c, &k, signs);
     if (gw_cbor_end(&c) == GW_OK) {
+        MUST(signs == (k.algorithm != 0));
         fuzz_inside(k.x, data, size);
         fuzz_inside(k.y, data, size);
         MUST(k.algorithm == GW_ALG_PS256 ? k.x.n >= 256 && k.x.n <= 384 : k.x.n == 32 && k.y.n == 32);
@@ -50,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t good = 0;
     int parsed = gw_cose_sign_parse(&s, data, size);
 
-    key(data, size, w);
+    key(data, size, w, true);
+    key(data, size, w, false);
     if (parsed == GW_OK) {
         good = parts(&s, data, size);
     }

@@ -11,10 +11,10 @@
 #include "hash.h"
 
 #define TAG_SIGN 98u
+#define LABEL_ALGORITHM 1
+#define LABEL_KID 4
+#define LABEL_EPHEMERAL (-1)
 #define LABEL_MANIFEST (-70001)
-#define KTY_EC2 2
-#define KTY_RSA 3
-#define CURVE_P256 1
 #define RSA_MAX 384u
 #ifdef GW_INSECURE_RSA1024
 #define RSA_MIN 128u
@@ -41,57 +41,55 @@ static bool strong(const struct gw_pubkey *key)
     return key->x.n == 32 && key->y.n == 32;
 }
 
-static int32_t algorithm(struct gw_cbor *c)
-{
-    int64_t v = gw_cbor_int(c);
-    if (v != (int32_t)v) {
-        gw_cbor_fail(c, GW_ERR_VALUE);
-    }
-    return (int32_t)v;
-}
+/*
+ * The encodings that a key may have: what stands before x (or n), and the label between x and y (or n and e). The last
+ * two, with the required members alone, are what a thumbprint is made of; the first of them is also a key for ECDH.
+ */
+static const struct shape {
+    int8_t algorithm;
+    uint8_t label, n;
+    uint8_t start[8];
+} shapes[] = {
+    { GW_ALG_ES256, 0x22, 8, { 0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21 } },
+    { GW_ALG_PS256, 0x21, 7, { 0xa4, 0x01, 0x03, 0x03, 0x38, 0x24, 0x20 } },
+    { 0, 0x22, 6, { 0xa4, 0x01, 0x02, 0x20, 0x01, 0x21 } },
+    { 0, 0x21, 4, { 0xa3, 0x01, 0x03, 0x20 } },
+};
+#define SHAPE_BARE 2u
 
-void gw_cose_key(struct gw_cbor *c, struct gw_pubkey *key, struct gw_span *kid)
+void gw_cose_key(struct gw_cbor *c, struct gw_pubkey *key, bool signs)
 {
-    struct gw_cbor_map m;
-    struct gw_span part[3] = { { NULL, 0 }, { NULL, 0 }, { NULL, 0 } }; /* labels -1, -2, -3 */
-    int32_t kty = 0, curve = 0;
-    int64_t label;
+    struct gw_span map;
+    struct gw_cbor in = *c;
 
     memset(key, 0, sizeof *key);
-    gw_cbor_map(c, &m);
-    while (gw_cbor_next(c, &m, &label)) {
-        if (label == 1) {
-            kty = algorithm(c);
-        } else if (label == 2 && kid != NULL) {
-            *kid = gw_cbor_bytes(c);
-        } else if (label == 3) {
-            key->algorithm = algorithm(c);
-        } else if (label == -1 && kty != KTY_RSA) {
-            curve = algorithm(c);
-        } else if (label < 0 && label >= -3) {
-            part[-label - 1] = gw_cbor_bytes(c);
-        } else {
-            gw_cbor_fail(c, GW_ERR_UNKNOWN_KEY);
+    map = gw_cbor_item(c);
+    for (unsigned i = signs ? 0 : SHAPE_BARE; i <= (signs ? 1 : SHAPE_BARE); i++) {
+        const struct shape *shape = &shapes[i];
+        if (map.n <= shape->n || memcmp(map.p, shape->start, shape->n) != 0) {
+            continue;
         }
+        key->algorithm = shape->algorithm;
+        in.at += shape->n;
+        key->x = gw_cbor_bytes(&in);
+        if (gw_cbor_peek(&in) == 1 && in.p[in.at++] == shape->label) {
+            key->y = gw_cbor_bytes(&in);
+        }
+        if (in.at != c->at || !strong(key)) {
+            gw_cbor_fail(c, GW_ERR_KEY_WEAK);
+        }
+        return;
     }
-    if (kty == KTY_RSA ? key->algorithm != GW_ALG_PS256 || part[2].n != 0
-                       : kty != KTY_EC2 || curve != CURVE_P256 ||
-                             (key->algorithm != 0 && key->algorithm != GW_ALG_ES256)) {
-        gw_cbor_fail(c, GW_ERR_ALGORITHM);
-    }
-    key->x = part[kty == KTY_EC2];
-    key->y = part[1 + (kty == KTY_EC2)];
-    if (c->error == GW_OK && !strong(key)) {
-        gw_cbor_fail(c, GW_ERR_KEY_WEAK);
-    }
+    gw_cbor_fail(c, GW_ERR_ALGORITHM);
 }
 
-void gw_cose_signing_key(struct gw_cbor *c, struct gw_pubkey *key)
+uint32_t gw_span_occurs(struct gw_span whole, struct gw_span part)
 {
-    gw_cose_key(c, key, NULL);
-    if (key->algorithm == 0) {
-        gw_cbor_fail(c, GW_ERR_ALGORITHM);
+    uint32_t n = 0;
+    for (; whole.n >= part.n; whole.p++, whole.n--) {
+        n += memcmp(whole.p, part.p, part.n) == 0;
     }
+    return n;
 }
 
 static void hash_bytes(struct gw_hash *h, const void *p, size_t n)
@@ -106,67 +104,62 @@ static void hash_bytes(struct gw_hash *h, const void *p, size_t n)
 
 int gw_key_thumbprint(const struct gw_crypto *crypto, const struct gw_pubkey *key, uint8_t digest[32])
 {
-    static const uint8_t ec2[] = { 0xa4, 0x01, 0x02, 0x20, 0x01, 0x21 }, rsa[] = { 0xa3, 0x01, 0x03, 0x20 };
-    bool is_rsa = key->algorithm == GW_ALG_PS256;
-    uint8_t label = is_rsa ? 0x21 : 0x22;
+    const struct shape *shape = &shapes[SHAPE_BARE + (key->algorithm == GW_ALG_PS256)];
     struct gw_hash h;
 
     gw_hash_start(&h, crypto);
-    gw_hash_add(&h, is_rsa ? rsa : ec2, is_rsa ? sizeof rsa : sizeof ec2);
+    gw_hash_add(&h, shape->start, shape->n);
     hash_bytes(&h, key->x.p, key->x.n);
-    gw_hash_add(&h, &label, 1);
+    gw_hash_add(&h, &shape->label, 1);
     hash_bytes(&h, key->y.p, key->y.n);
     return gw_hash_end(&h, digest);
 }
 
 /* ---- Headers ---- */
 
-static void protected_labels(struct gw_cbor *outer, struct gw_cose_header *h)
+int32_t gw_cose_algorithm(struct gw_cbor *c)
 {
-    struct gw_cbor c;
-    struct gw_cbor_map m;
-    int64_t label;
-
-    gw_cbor_init(&c, h->protected_header.p, h->protected_header.n);
-    gw_cbor_map(&c, &m);
-    while (gw_cbor_next(&c, &m, &label)) {
-        if (label == 1) {
-            h->algorithm = algorithm(&c);
-        } else if (label == LABEL_MANIFEST) {
-            h->manifest = gw_cbor_bytes(&c);
-        } else {
-            gw_cbor_fail(&c, GW_ERR_UNKNOWN_KEY);
-        }
+    int64_t v = gw_cbor_int(c);
+    if (v != (int32_t)v) {
+        gw_cbor_fail(c, GW_ERR_VALUE);
     }
-    if (gw_cbor_end(&c) != GW_OK) {
-        gw_cbor_fail(outer, gw_cbor_end(&c));
-    }
+    return (int32_t)v;
 }
 
-/* Any label may be here, text too: gw_cbor_item() has checked the map, what is not known is skipped. */
-static void unprotected_labels(struct gw_cbor *outer, struct gw_span map, struct gw_cose_header *h)
+/*
+ * The labels of one header. In the unprotected one any may be, text too: gw_cbor_item() has checked the map, what is not
+ * known is skipped.
+ */
+static void read_labels(struct gw_cbor *outer, struct gw_span map, bool is_protected, struct gw_cose_header *h)
 {
     struct gw_cbor c;
     struct gw_cbor_map m;
 
     gw_cbor_init(&c, map.p, map.n);
+    (void)gw_cbor_item(&c);
+    gw_cbor_fail(&c, gw_cbor_end(&c));
+    c.at = 0;
     gw_cbor_map(&c, &m);
     for (; m.left > 0 && c.error == GW_OK; m.left--) {
-        struct gw_span label = gw_cbor_item(&c);
-        uint8_t l = label.n == 1 ? label.p[0] : 0;
-        if (l == 0x01 && h->protected_header.n == 0) {
-            h->algorithm = algorithm(&c);
-        } else if (l == 0x04) {
-            h->kid = gw_cbor_bytes(&c);
-        } else if (l == 0x20) {
-            h->key = gw_cbor_item(&c);
-        } else {
+        bool is_number = gw_cbor_peek(&c) <= 1;
+        int32_t label = is_number ? gw_cose_algorithm(&c) : 0;
+        if (!is_number) {
             (void)gw_cbor_item(&c);
         }
+        if (label == LABEL_ALGORITHM && (is_protected || h->protected_header.n == 0)) {
+            h->algorithm = gw_cose_algorithm(&c);
+        } else if (label == LABEL_MANIFEST && is_protected) {
+            h->manifest = gw_cbor_bytes(&c);
+        } else if (is_protected) {
+            gw_cbor_fail(&c, GW_ERR_UNKNOWN_KEY);
+        } else if (label == LABEL_KID) {
+            h->kid = gw_cbor_bytes(&c);
+        } else {
+            struct gw_span item = gw_cbor_item(&c);
+            h->key = label == LABEL_EPHEMERAL ? item : h->key;
+        }
     }
-    if (c.error != GW_OK) {
-        gw_cbor_fail(outer, c.error);
-    }
+    gw_cbor_fail(outer, c.error);
 }
 
 void gw_cose_headers(struct gw_cbor *c, struct gw_cose_header *h)
@@ -176,12 +169,10 @@ void gw_cose_headers(struct gw_cbor *c, struct gw_cose_header *h)
     memset(h, 0, sizeof *h);
     h->protected_header = gw_cbor_bytes(c);
     map = gw_cbor_item(c);
-    if (c->error == GW_OK && h->protected_header.n != 0) {
-        protected_labels(c, h);
+    if (h->protected_header.n != 0) {
+        read_labels(c, h->protected_header, true, h);
     }
-    if (c->error == GW_OK) {
-        unprotected_labels(c, map, h);
-    }
+    read_labels(c, map, false, h);
 }
 
 /* ---- COSE_Sign ---- */
@@ -217,29 +208,25 @@ int gw_cose_sign_parse(struct gw_cose_sign *s, const uint8_t *cose, size_t n)
     return error;
 }
 
+static void read_signature(struct gw_cbor *c, void *out)
+{
+    struct gw_cose_signature *sig = out;
+    struct gw_cose_header h;
+
+    gw_cbor_tuple(c, 3);
+    gw_cose_headers(c, &h);
+    sig->signature = gw_cbor_bytes(c);
+    sig->protected_header = h.protected_header;
+    sig->kid = h.kid;
+    sig->algorithm = h.protected_header.n != 0 ? h.algorithm : 0;
+    if (h.manifest.p != NULL) {
+        gw_cbor_fail(c, GW_ERR_UNKNOWN_KEY);
+    }
+}
+
 int gw_cose_signature(const struct gw_cose_sign *s, uint32_t i, struct gw_cose_signature *sig)
 {
-    struct gw_cbor c;
-    struct gw_cose_header h;
-    struct gw_span signature;
-    int error = gw_list_at(s->signatures, i, &c);
-
-    if (error != GW_OK) {
-        return error;
-    }
-    gw_cbor_tuple(&c, 3);
-    gw_cose_headers(&c, &h);
-    signature = gw_cbor_bytes(&c);
-    if (h.manifest.p != NULL) {
-        gw_cbor_fail(&c, GW_ERR_UNKNOWN_KEY);
-    }
-    if (c.error == GW_OK) {
-        sig->protected_header = h.protected_header;
-        sig->signature = signature;
-        sig->kid = h.kid;
-        sig->algorithm = h.protected_header.n != 0 ? h.algorithm : 0;
-    }
-    return c.error;
+    return gw_list_read(s->signatures, i, read_signature, sig);
 }
 
 int gw_cose_sig_digest(const struct gw_crypto *crypto, const char *type, struct gw_span body_protected,
@@ -344,9 +331,6 @@ static int check_signature(const struct gw_keyring *ring, const char *type, uint
     }
     if (key.algorithm != sig.algorithm) {
         return GW_ERR_ALGORITHM;
-    }
-    if (!strong(&key)) {
-        return GW_ERR_KEY_WEAK;
     }
     if ((signers->keys >> k & 1u) != 0) {
         return GW_ERR_SIGNER_TWICE;

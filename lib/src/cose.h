@@ -57,16 +57,15 @@ GW_MUST_USE int gw_cose_verify(const struct gw_keyring *ring, const char *type, 
                                uint32_t policy_count, const uint8_t *cose, size_t n, struct gw_span *payload);
 
 /*
- * Reads a COSE_Key map (RFC 9052 section 7; RFC 9053 section 7.1, RFC 8230), public parts only: GW_ERR_KEY_WEAK,
- * GW_ERR_ALGORITHM. A P-256 key without label 3 has algorithm 0. A kid (label 2) is refused unless `kid` is given.
+ * Reads a COSE_Key (RFC 9052 section 7; RFC 9053 section 7.1, RFC 8230) that signs, with its algorithm, or one for ECDH,
+ * without (key->algorithm is 0). Each has one encoding, SPEC.md section 2: anything else is GW_ERR_ALGORITHM, a key of
+ * another size GW_ERR_KEY_WEAK.
  */
-void gw_cose_key(struct gw_cbor *c, struct gw_pubkey *key, struct gw_span *kid);
-/* The same for a key that signs: it must name its algorithm. */
-void gw_cose_signing_key(struct gw_cbor *c, struct gw_pubkey *key);
-
-/* GW_ERR_VALUE if two of n keys are one (get: writes key i or returns an error, which is handed on). */
-GW_MUST_USE int gw_keys_distinct(int (*get)(const void *keys, uint32_t i, struct gw_pubkey *key), const void *keys,
-                                 uint32_t n);
+void gw_cose_key(struct gw_cbor *c, struct gw_pubkey *key, bool signs);
+/* How often the bytes of `part` stand in `whole`. A public x (or n) that stands twice in a list is one key twice. */
+uint32_t gw_span_occurs(struct gw_span whole, struct gw_span part);
+/* An algorithm, or another number of 32 bits. */
+int32_t gw_cose_algorithm(struct gw_cbor *c);
 
 /* What COSE_Signature, COSE_recipient and COSE_Encrypt begin with: protected header, unprotected header. */
 struct gw_cose_header {

@@ -34,21 +34,25 @@ struct gw_field {
 uint32_t gw_fields(struct gw_cbor *c, void *object, const struct gw_field *row, uint32_t rows);
 #define GW_FIELDS(c, object, table) gw_fields(c, object, table, sizeof(table) / sizeof((table)[0]))
 
+/* Reads one item at the cursor into what `out` points to. */
+typedef void gw_read(struct gw_cbor *c, void *out);
+
 /* Begins an array of exactly n items. */
 void gw_cbor_tuple(struct gw_cbor *c, uint32_t n);
-/* [epoch, sequence] */
-struct gw_order gw_cbor_order(struct gw_cbor *c);
 
-/* A device id, as SPEC.md section 1 has it. */
-struct gw_span gw_cbor_device_id(struct gw_cbor *c);
+/* A device id, as SPEC.md section 1 has it; out: struct gw_span. */
+gw_read gw_read_device_id;
+/* [epoch, sequence]; out: struct gw_order. */
+gw_read gw_read_order;
 
 /* Number of items of a list, a span that gw_fields() gave; 0 for one that is absent. */
 uint32_t gw_list_count(struct gw_span list);
-/* Places the cursor before item i. GW_ERR_NOTHING: there is none. */
-GW_MUST_USE int gw_list_at(struct gw_span list, uint32_t i, struct gw_cbor *c);
 /* Is there a byte string in the list that begins with the n bytes at p? */
 bool gw_list_has(struct gw_span list, const uint8_t *p, size_t n);
-/* Calls `item` for each item, until the cursor has an error; returns it. */
-GW_MUST_USE int gw_list_each(struct gw_span list, void (*item)(struct gw_cbor *c, void *ctx), void *ctx);
+
+/* Reads item i of a list. GW_ERR_NOTHING: there is none. */
+GW_MUST_USE int gw_list_read(struct gw_span list, uint32_t i, gw_read *read, void *out);
+/* Reads every item of a list that lies inside of what `c` has read; latches the first error in `c`. */
+void gw_list_walk(struct gw_cbor *c, struct gw_span list, gw_read *read, void *out);
 
 #endif

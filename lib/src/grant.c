@@ -92,10 +92,7 @@ static int agree(struct opening *o, const struct recipient_kind *kind, const str
     int error;
 
     gw_cbor_init(&c, h->key.p, h->key.n);
-    gw_cose_key(&c, &key, NULL);
-    if (c.error == GW_OK && key.algorithm != 0) {
-        gw_cbor_fail(&c, GW_ERR_ALGORITHM); /* a key for signatures is not for this */
-    }
+    gw_cose_key(&c, &key, false);
     if (c.error != GW_OK || o->keys->agree == NULL) {
         return c.error != GW_OK ? c.error : GW_ERR_NO_KEY;
     }

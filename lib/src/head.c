@@ -41,25 +41,18 @@ static const struct gw_field offer_fields[] = {
 };
 #undef AT
 
-static void read_order(struct gw_cbor *c, void *ctx)
-{
-    (void)ctx;
-    (void)gw_cbor_order(c);
-}
-
 int gw_head_parse(struct gw_head *head, const uint8_t *map, size_t n)
 {
     struct gw_head o;
+    struct gw_order order;
     struct gw_cbor c;
     int error;
 
     memset(&o, 0, sizeof o);
     gw_cbor_init(&c, map, n);
     (void)GW_FIELDS(&c, &o, head_fields);
+    gw_list_walk(&c, o.withdrawn, gw_read_order, &order);
     error = gw_cbor_end(&c);
-    if (error == GW_OK) {
-        error = gw_list_each(o.withdrawn, read_order, NULL);
-    }
     if (error == GW_OK) {
         *head = o;
     }
@@ -79,18 +72,12 @@ int gw_head_open(struct gw_head *head, const struct gw_crypto *crypto, const str
 
 int gw_head_withdrawn(const struct gw_head *head, uint32_t i, struct gw_order *order)
 {
-    struct gw_cbor c;
-    int error = gw_list_at(head->withdrawn, i, &c);
-    if (error == GW_OK) {
-        *order = gw_cbor_order(&c);
-        error = c.error;
-    }
-    return error;
+    return gw_list_read(head->withdrawn, i, gw_read_order, order);
 }
 
-static void read_grant(struct gw_cbor *c, void *ctx)
+static void read_grant(struct gw_cbor *c, void *out)
 {
-    struct gw_span **grant = ctx;
+    struct gw_span **grant = out;
     **grant = gw_cbor_bytes(c);
     if ((*grant)->n == 0) {
         gw_cbor_fail(c, GW_ERR_VALUE);
@@ -111,10 +98,8 @@ int gw_offer_parse(struct gw_offer *offer, const uint8_t *bytes, size_t n)
         return GW_ERR_LIMIT;
     }
     (void)GW_FIELDS(&c, &o, offer_fields);
+    gw_list_walk(&c, o.grants, read_grant, &grant);
     error = gw_cbor_end(&c);
-    if (error == GW_OK) {
-        error = gw_list_each(o.grants, read_grant, &grant);
-    }
     if (error == GW_OK) {
         *offer = o.offer;
     }

@@ -34,56 +34,59 @@ struct named_key {
     struct gw_span kid, key;
 };
 
-static void read_key(struct gw_cbor *c, struct named_key *k)
+static void read_key(struct gw_cbor *c, void *out)
 {
+    struct named_key *k = out;
+
     gw_cbor_tuple(c, 2);
     k->kid = gw_cbor_bytes(c);
     k->key = gw_cbor_bytes(c);
-    if (k->kid.n == 0 || k->kid.n > KID_MAX || (k->key.n != 16 && k->key.n != 32)) {
+    if (k->kid.n - 1 >= KID_MAX || (k->key.n != 16 && k->key.n != 32)) {
         gw_cbor_fail(c, GW_ERR_VALUE);
     }
 }
 
-/* ctx: the size that keys must have at least. */
-static void check_key(struct gw_cbor *c, void *ctx)
+static void read_private_key(struct gw_cbor *c, void *out)
 {
-    struct named_key k;
-    read_key(c, &k);
-    if (k.key.n < *(const size_t *)ctx) {
+    struct named_key *k = out;
+
+    read_key(c, k);
+    if (k->key.n != 32) {
         gw_cbor_fail(c, GW_ERR_VALUE);
     }
 }
 
-static int get_root(const void *roots, uint32_t i, struct gw_pubkey *key)
-{
-    *key = ((const struct gw_roots *)roots)->key[i];
-    return GW_OK;
-}
-
-static int read_roots(struct gw_span list, struct gw_roots *roots)
+/* The threshold, then the keys: not a list of one kind, so it is walked here. */
+static void read_roots(struct gw_cbor *outer, struct gw_span list, struct gw_roots *roots)
 {
     struct gw_cbor c;
 
+    if (outer->error != GW_OK) {
+        return; /* there may be more of them than fit */
+    }
     memset(roots, 0, sizeof *roots);
     gw_cbor_init(&c, list.p, list.n);
     roots->count = gw_cbor_array(&c) - 1;
     roots->threshold = gw_cbor_u32(&c);
-    if (roots->count < 2 || roots->threshold < 1 || roots->threshold > roots->count) {
+    if (roots->count < 2 || roots->threshold - 1 >= roots->count) {
         gw_cbor_fail(&c, GW_ERR_VALUE);
     }
     for (uint32_t i = 0; i < roots->count && c.error == GW_OK; i++) {
-        gw_cose_signing_key(&c, &roots->key[i]);
+        gw_cose_key(&c, &roots->key[i], true);
         roots->key[i].roles = GW_ROLE_ROOT;
+        if (c.error == GW_OK && gw_span_occurs(list, roots->key[i].x) != 1) {
+            gw_cbor_fail(&c, GW_ERR_VALUE); /* one key must not count as two: see trust.c */
+        }
     }
-    return c.error != GW_OK ? c.error : gw_keys_distinct(get_root, roots, roots->count);
+    gw_cbor_fail(outer, c.error);
 }
 
-static int read_factory(struct gw_span list, struct gw_identity *id)
+static void read_factory(struct gw_cbor *outer, struct gw_span list, struct gw_identity *id)
 {
     struct gw_cbor c;
 
     if (list.n == 0) {
-        return GW_OK;
+        return;
     }
     gw_cbor_init(&c, list.p, list.n);
     gw_cbor_tuple(&c, 2);
@@ -92,44 +95,35 @@ static int read_factory(struct gw_span list, struct gw_identity *id)
     if (id->factory_size == 0) {
         gw_cbor_fail(&c, GW_ERR_VALUE);
     }
-    return c.error;
+    gw_cbor_fail(outer, c.error);
 }
 
 /* The map with its views, and nothing below it. */
-static int read_record(struct record *r, const uint8_t *bytes, size_t n)
+static void read_record(struct gw_cbor *c, struct record *r, const uint8_t *bytes, size_t n)
 {
-    struct gw_cbor c;
-
     memset(r, 0, sizeof *r);
+    gw_cbor_init(c, bytes, n);
     if (n > GW_IDENTITY_MAX) {
-        return GW_ERR_LIMIT;
+        gw_cbor_fail(c, GW_ERR_LIMIT);
     }
-    gw_cbor_init(&c, bytes, n);
-    (void)GW_FIELDS(&c, r, fields);
-    return gw_cbor_end(&c);
+    (void)GW_FIELDS(c, r, fields);
+    gw_cbor_fail(c, gw_cbor_end(c));
 }
 
 int gw_identity_parse(struct gw_identity *id, struct gw_roots *roots, const uint8_t *bytes, size_t n)
 {
     struct record r;
     struct gw_roots read;
-    size_t kek_min = 16, ecdh_min = 32;
-    int error = read_record(&r, bytes, n);
+    struct named_key key;
+    struct gw_cbor c;
 
-    if (error == GW_OK) {
-        error = read_roots(r.roots, &read);
-    }
-    if (error == GW_OK) {
-        error = read_factory(r.factory, &r.id);
-    }
-    if (error == GW_OK) {
-        error = gw_list_each(r.keks, check_key, &kek_min);
-    }
-    if (error == GW_OK) {
-        error = gw_list_each(r.ecdh, check_key, &ecdh_min);
-    }
-    if (error != GW_OK) {
-        return error;
+    read_record(&c, &r, bytes, n);
+    read_roots(&c, r.roots, &read);
+    read_factory(&c, r.factory, &r.id);
+    gw_list_walk(&c, r.keks, read_key, &key);
+    gw_list_walk(&c, r.ecdh, read_private_key, &key);
+    if (c.error != GW_OK) {
+        return c.error;
     }
     memcpy(r.id.device_id, r.device_id.p, r.device_id.n);
     r.id.device_id_size = (uint8_t)r.device_id.n;
@@ -141,22 +135,17 @@ int gw_identity_parse(struct gw_identity *id, struct gw_roots *roots, const uint
 }
 
 /* Finds the key named `kid` in the list of pre-shared (ecdh false) or private keys. */
-static int find(const struct gw_identity_keys *keys, bool ecdh, struct gw_span kid, struct gw_span *key)
+static int find(const struct gw_identity_keys *keys, bool ecdh, struct gw_span kid, struct named_key *k)
 {
     struct record r;
-    struct named_key k;
     struct gw_cbor c;
-    int error = read_record(&r, keys->identity.p, keys->identity.n);
-    struct gw_span list = ecdh ? r.ecdh : r.keks;
 
-    if (error != GW_OK) {
-        return error;
+    read_record(&c, &r, keys->identity.p, keys->identity.n);
+    if (c.error != GW_OK) {
+        return c.error;
     }
-    gw_cbor_init(&c, list.p, list.n);
-    for (uint32_t left = gw_cbor_array(&c); left > 0 && c.error == GW_OK; left--) {
-        read_key(&c, &k);
-        if (c.error == GW_OK && k.kid.n == kid.n && memcmp(k.kid.p, kid.p, kid.n) == 0) {
-            *key = k.key;
+    for (uint32_t i = 0; gw_list_read(ecdh ? r.ecdh : r.keks, i, ecdh ? read_private_key : read_key, k) == GW_OK; i++) {
+        if (k->kid.n == kid.n && memcmp(k->kid.p, kid.p, kid.n) == 0) {
             return GW_OK;
         }
     }
@@ -165,11 +154,11 @@ static int find(const struct gw_identity_keys *keys, bool ecdh, struct gw_span k
 
 static int serve_kek(void *ctx, struct gw_span kid, uint8_t kek[32], size_t *size)
 {
-    struct gw_span key;
-    int error = find(ctx, false, kid, &key);
+    struct named_key k;
+    int error = find(ctx, false, kid, &k);
     if (error == GW_OK) {
-        memcpy(kek, key.p, key.n);
-        *size = key.n;
+        memcpy(kek, k.key.p, k.key.n);
+        *size = k.key.n;
     }
     return error;
 }
@@ -177,13 +166,10 @@ static int serve_kek(void *ctx, struct gw_span kid, uint8_t kek[32], size_t *siz
 static int serve_agree(void *ctx, struct gw_span kid, const uint8_t peer[64], uint8_t shared[32])
 {
     const struct gw_identity_keys *keys = ctx;
-    struct gw_span key;
-    int error = find(keys, true, kid, &key);
+    struct named_key k;
+    int error = keys->crypto->ecdh == NULL ? GW_ERR_NO_KEY : find(keys, true, kid, &k);
 
-    if (error == GW_OK && (key.n != 32 || keys->crypto->ecdh == NULL)) {
-        error = GW_ERR_NO_KEY;
-    }
-    return error != GW_OK ? error : keys->crypto->ecdh(keys->crypto->ctx, key.p, peer, shared);
+    return error != GW_OK ? error : keys->crypto->ecdh(keys->crypto->ctx, k.key.p, peer, shared);
 }
 
 void gw_identity_keystore(struct gw_keystore *store, struct gw_identity_keys *keys)

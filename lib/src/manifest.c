@@ -77,95 +77,68 @@ uint32_t gw_payload_content(const struct gw_payload *p)
 
 /* ---- Readers, used by the walk and by the accessors ---- */
 
-static void read_component(struct gw_cbor *c, struct gw_component *o)
+static void read_component(struct gw_cbor *c, void *out)
 {
-    memset(o, 0, sizeof *o);
-    (void)GW_FIELDS(c, o, component_fields);
+    (void)GW_FIELDS(c, out, component_fields);
 }
 
-static void read_variant(struct gw_cbor *c, struct gw_variant *o)
+static void read_variant(struct gw_cbor *c, void *out)
 {
-    memset(o, 0, sizeof *o);
-    o->linked = (GW_FIELDS(c, o, variant_fields) & VARIANT_LINKED) != 0;
+    struct gw_variant *v = out;
+    memset(v, 0, sizeof *v);
+    v->linked = (GW_FIELDS(c, v, variant_fields) & VARIANT_LINKED) != 0;
 }
 
-static void read_payload(struct gw_cbor *c, struct gw_payload *o)
+static void read_payload(struct gw_cbor *c, void *out)
 {
-    memset(o, 0, sizeof *o);
-    o->delta = (GW_FIELDS(c, o, payload_fields) & PAYLOAD_DELTA) != 0;
-    if (o->frame_size > FRAME_LARGEST || o->frame_size % FRAME_MULTIPLE != 0 || gw_payload_content(o) == 0 ||
-        (o->encoding == GW_ENCODING_RAW && (o->delta || o->decoder_ram != 0))) {
+    struct gw_payload *p = out;
+    memset(p, 0, sizeof *p);
+    p->delta = (GW_FIELDS(c, p, payload_fields) & PAYLOAD_DELTA) != 0;
+    if (p->frame_size > FRAME_LARGEST || p->frame_size % FRAME_MULTIPLE != 0 || gw_payload_content(p) == 0 ||
+        (p->encoding == GW_ENCODING_RAW && (p->delta || p->decoder_ram != 0))) {
         gw_cbor_fail(c, GW_ERR_VALUE);
     }
 }
 
-static void read_dependency(struct gw_cbor *c, struct gw_dependency *o)
+static void read_dependency(struct gw_cbor *c, void *out)
 {
+    struct gw_dependency *d = out;
     uint32_t n = gw_cbor_array(c);
-    o->kind = gw_cbor_u32(c);
-    o->min = gw_cbor_u32(c);
-    o->max = n == 3 ? gw_cbor_u32(c) : UINT32_MAX;
-    if (n < 2 || n > 3) {
+
+    if (n - 2 > 1) {
         gw_cbor_fail(c, GW_ERR_FORMAT);
     }
-    if (o->kind < GW_DEPENDS_HARDWARE || o->kind > GW_DEPENDS_INSTALLED || o->min > o->max) {
+    d->kind = gw_cbor_u32(c);
+    d->min = gw_cbor_u32(c);
+    d->max = n == 3 ? gw_cbor_u32(c) : UINT32_MAX;
+    if (d->kind - GW_DEPENDS_HARDWARE > GW_DEPENDS_INSTALLED - GW_DEPENDS_HARDWARE || d->min > d->max) {
         gw_cbor_fail(c, GW_ERR_VALUE);
     }
 }
 
 int gw_manifest_component(const struct gw_manifest *m, uint32_t i, struct gw_component *c)
 {
-    struct gw_cbor in;
-    int error = gw_list_at(m->components, i, &in);
-    if (error == GW_OK) {
-        read_component(&in, c);
-        error = in.error;
-    }
-    return error;
+    return gw_list_read(m->components, i, read_component, c);
 }
 
 int gw_component_variant(const struct gw_component *c, uint32_t i, struct gw_variant *v)
 {
-    struct gw_cbor in;
-    int error = gw_list_at(c->variants, i, &in);
-    if (error == GW_OK) {
-        read_variant(&in, v);
-        error = in.error;
-    }
-    return error;
+    return gw_list_read(c->variants, i, read_variant, v);
 }
 
 int gw_variant_payload(const struct gw_variant *v, uint32_t i, struct gw_payload *p)
 {
-    struct gw_cbor in;
-    int error = gw_list_at(v->payloads, i, &in);
-    if (error == GW_OK) {
-        read_payload(&in, p);
-        error = in.error;
-    }
-    return error;
+    return gw_list_read(v->payloads, i, read_payload, p);
 }
 
 int gw_manifest_device(const struct gw_manifest *m, uint32_t i, struct gw_span *device_id)
 {
-    struct gw_cbor in;
-    int error = gw_list_at(m->devices, i, &in);
-    if (error == GW_OK) {
-        *device_id = gw_cbor_device_id(&in);
-        error = in.error;
-    }
-    return error;
+    return gw_list_read(m->devices, i, gw_read_device_id, device_id);
 }
 
 int gw_manifest_dependency(const struct gw_manifest *m, uint32_t i, struct gw_dependency *d)
 {
-    struct gw_cbor in;
-    int error = gw_list_at(m->dependencies, i, &in);
-    if (error == GW_OK) {
-        read_dependency(&in, d);
-        error = in.error;
-    }
-    return error;
+    return gw_list_read(m->dependencies, i, read_dependency, d);
 }
 
 /* ---- The walk over everything ---- */
@@ -190,15 +163,6 @@ static void walk_payload(struct gw_cbor *c, void *ctx)
     }
 }
 
-/* Walks a list below the item that `c` has just read. */
-static void walk_list(struct gw_cbor *c, struct gw_span list, void (*item)(struct gw_cbor *c, void *ctx), void *ctx)
-{
-    int error = c->error != GW_OK ? c->error : gw_list_each(list, item, ctx);
-    if (error != GW_OK) {
-        gw_cbor_fail(c, error);
-    }
-}
-
 static void walk_variant(struct gw_cbor *c, void *ctx)
 {
     struct walk *walk = ctx;
@@ -206,7 +170,7 @@ static void walk_variant(struct gw_cbor *c, void *ctx)
 
     read_variant(c, &v);
     walk->image_size = v.size;
-    walk_list(c, v.payloads, walk_payload, walk);
+    gw_list_walk(c, v.payloads, walk_payload, walk);
 }
 
 static void walk_component(struct gw_cbor *c, void *ctx)
@@ -215,6 +179,9 @@ static void walk_component(struct gw_cbor *c, void *ctx)
     struct gw_component o;
 
     read_component(c, &o);
+    if (c->error != GW_OK) {
+        return;
+    }
     for (uint32_t i = 0; i < walk->ids; i++) {
         if (walk->id[i] == o.id) {
             gw_cbor_fail(c, GW_ERR_VALUE);
@@ -222,26 +189,15 @@ static void walk_component(struct gw_cbor *c, void *ctx)
     }
     walk->id[walk->ids++] = o.id;
     walk->bootable += o.kind == GW_KIND_BOOTABLE;
-    walk_list(c, o.variants, walk_variant, walk);
-}
-
-static void walk_device(struct gw_cbor *c, void *ctx)
-{
-    (void)ctx;
-    (void)gw_cbor_device_id(c);
-}
-
-static void walk_dependency(struct gw_cbor *c, void *ctx)
-{
-    struct gw_dependency d;
-    (void)ctx;
-    read_dependency(c, &d);
+    gw_list_walk(c, o.variants, walk_variant, walk);
 }
 
 int gw_manifest_parse(struct gw_manifest *m, const uint8_t *map, size_t n)
 {
     struct gw_manifest o;
     struct walk walk;
+    struct gw_span id;
+    struct gw_dependency dependency;
     struct gw_cbor c;
     int error;
 
@@ -249,9 +205,9 @@ int gw_manifest_parse(struct gw_manifest *m, const uint8_t *map, size_t n)
     memset(&walk, 0, sizeof walk);
     gw_cbor_init(&c, map, n);
     (void)GW_FIELDS(&c, &o, manifest_fields);
-    walk_list(&c, o.components, walk_component, &walk);
-    walk_list(&c, o.devices, walk_device, NULL);
-    walk_list(&c, o.dependencies, walk_dependency, NULL);
+    gw_list_walk(&c, o.components, walk_component, &walk);
+    gw_list_walk(&c, o.devices, gw_read_device_id, &id);
+    gw_list_walk(&c, o.dependencies, read_dependency, &dependency);
     if (walk.bootable != 1 || walk.encrypted != (o.key_check.n != 0)) {
         gw_cbor_fail(&c, GW_ERR_VALUE);
     }
@@ -260,9 +216,9 @@ int gw_manifest_parse(struct gw_manifest *m, const uint8_t *map, size_t n)
     }
     error = gw_cbor_end(&c);
     if (error == GW_OK) {
+        o.bytes.p = map;
+        o.bytes.n = n;
         *m = o;
-        m->bytes.p = map;
-        m->bytes.n = n;
     }
     return error;
 }

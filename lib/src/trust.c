@@ -37,100 +37,75 @@ static uint32_t in_range(struct gw_cbor *c, uint32_t most)
     return v;
 }
 
-static void read_digest(struct gw_cbor *c, void *ctx)
+static void read_digest(struct gw_cbor *c, void *out)
 {
-    uint8_t digest[GW_DIGEST_SIZE];
-    (void)ctx;
-    gw_cbor_fixed(c, digest, sizeof digest);
+    gw_cbor_fixed(c, out, GW_DIGEST_SIZE);
 }
 
-static void read_host(struct gw_cbor *c, void *ctx)
+static void read_host(struct gw_cbor *c, void *out)
 {
     struct gw_span s = gw_cbor_text(c);
-    (void)ctx;
+    (void)out;
     if (s.n == 0 || s.n > HOST_MAX) {
         gw_cbor_fail(c, GW_ERR_VALUE);
     }
 }
 
-static void read_line(struct gw_cbor *c, void *ctx)
+static void read_line(struct gw_cbor *c, void *out)
 {
-    struct gw_policy_line **line = ctx;
+    struct gw_policy_line **line = out;
     gw_cbor_tuple(c, 2);
     (*line)->roles = in_range(c, ROLES);
     (*line)->count = in_range(c, GW_SIGNATURES_MAX);
     (*line)++;
 }
 
+static void read_key(struct gw_cbor *c, void *out)
+{
+    struct gw_pubkey *key = out;
+    uint32_t roles;
+
+    gw_cbor_tuple(c, 2);
+    roles = in_range(c, ROLES);
+    gw_cose_key(c, key, true);
+    key->roles = roles;
+}
+
+/* (x, y) and (x, -y) have one private key: whoever has it must not count as two. The cursor is that of the list. */
+static void read_distinct_key(struct gw_cbor *c, void *out)
+{
+    struct gw_span list = { c->p, c->size };
+    struct gw_pubkey key;
+
+    (void)out;
+    read_key(c, &key);
+    if (c->error == GW_OK && gw_span_occurs(list, key.x) != 1) {
+        gw_cbor_fail(c, GW_ERR_VALUE);
+    }
+}
+
 int gw_trust_key(const struct gw_trust *trust, uint32_t i, struct gw_pubkey *key)
 {
-    struct gw_cbor c;
-    struct gw_pubkey k;
-    uint32_t roles;
-    int error = gw_list_at(trust->keys, i, &c);
-
-    if (error != GW_OK) {
-        return error;
-    }
-    gw_cbor_tuple(&c, 2);
-    roles = in_range(&c, ROLES);
-    gw_cose_signing_key(&c, &k);
-    if (c.error == GW_OK) {
-        *key = k;
-        key->roles = roles;
-    }
-    return c.error;
-}
-
-/* (x, y) and (x, -y) have one private key: whoever has it must not count as two. */
-int gw_keys_distinct(int (*get)(const void *keys, uint32_t i, struct gw_pubkey *key), const void *keys, uint32_t n)
-{
-    struct gw_pubkey a, b;
-    int error = GW_OK;
-
-    for (uint32_t i = 0; i < n && error == GW_OK; i++) {
-        error = get(keys, i, &a);
-        for (uint32_t j = 0; j < i && error == GW_OK; j++) {
-            error = get(keys, j, &b);
-            if (error == GW_OK && a.x.n == b.x.n && memcmp(a.x.p, b.x.p, a.x.n) == 0) {
-                error = GW_ERR_VALUE;
-            }
-        }
-    }
-    return error;
-}
-
-static int get_key(const void *trust, uint32_t i, struct gw_pubkey *key)
-{
-    return gw_trust_key(trust, i, key);
+    return gw_list_read(trust->keys, i, read_key, key);
 }
 
 int gw_trust_parse(struct gw_trust *trust, const uint8_t *map, size_t n)
 {
     struct bundle b;
     struct gw_policy_line *line = b.trust.policy;
+    uint8_t digest[GW_DIGEST_SIZE];
     struct gw_cbor c;
     int error;
 
     memset(&b, 0, sizeof b);
     gw_cbor_init(&c, map, n);
     (void)GW_FIELDS(&c, &b, fields);
+    gw_list_walk(&c, b.trust.keys, read_distinct_key, NULL);
+    gw_list_walk(&c, b.trust.revoked, read_digest, digest);
+    gw_list_walk(&c, b.trust.pins, read_digest, digest);
+    gw_list_walk(&c, b.trust.hosts, read_host, NULL);
+    gw_list_walk(&c, b.policy, read_line, &line);
     error = gw_cbor_end(&c);
-    if (error == GW_OK) {
-        error = gw_keys_distinct(get_key, &b.trust, b.trust.key_count);
-    }
-    if (error == GW_OK) {
-        error = gw_list_each(b.trust.revoked, read_digest, NULL);
-    }
-    if (error == GW_OK) {
-        error = gw_list_each(b.trust.pins, read_digest, NULL);
-    }
-    if (error == GW_OK) {
-        error = gw_list_each(b.trust.hosts, read_host, NULL);
-    }
-    if (error == GW_OK) {
-        error = gw_list_each(b.policy, read_line, &line);
-    }
     if (error != GW_OK) {
         return error;
     }
@@ -139,9 +114,9 @@ int gw_trust_parse(struct gw_trust *trust, const uint8_t *map, size_t n)
         b.trust.policy[0].roles = GW_ROLE_AUTHOR;
         b.trust.policy[0].count = 1;
     }
+    b.trust.bytes.p = map;
+    b.trust.bytes.n = n;
     *trust = b.trust;
-    trust->bytes.p = map;
-    trust->bytes.n = n;
     return GW_OK;
 }
 

@@ -57,7 +57,8 @@ static int check(const struct gwp_layout *l, const char *name, struct gwh_error 
         return GWH_OK;
     }
     (void)gwh_fail_reason(err, e, "%s", name);
-    return gwh_hint(err, "SPEC.md section 8 says what a layout must hold");
+    return gwh_hint(err, "a slot holds the image, one block of work space and 4 KB or more for the manifest, in whole "
+                         "blocks: use larger slots or smaller blocks");
 }
 
 /* ---- Making ------------------------------------------------------------------------------------------------------ */

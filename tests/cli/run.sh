@@ -4,7 +4,8 @@
 set -u
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-export PATH="${GODWIT_BIN:-$root/build/host/bin}:$PATH"
+bin=$(cd "${GODWIT_BIN:-$root/build/host/bin}" && pwd) || exit 1
+export PATH="$bin:$PATH"
 work=${GODWIT_TMP:-$(mktemp -d)}/cli
 rm -rf "$work"; mkdir -p "$work"; cd "$work" || exit 1
 trap 'cd /; rm -rf "$work"' EXIT

@@ -197,7 +197,12 @@ static int sim_read(void *ctx, uint32_t address, void *data, uint32_t n)
     uint8_t *out = data;
     bool good = true;
     uint32_t number = f->reads++;
+    const struct flashsim_block *first = find(f, address);
 
+    if (first != NULL && first->odd == 0 && n <= first->size - (address - first->start) && !f->faulty) {
+        memcpy(data, f->s.now + first->at + (address - first->start), n); /* nearly always */
+        return 0;
+    }
     check(f, exists(f, address, n), "read outside of the flash", &op);
     for (unsigned i = 0; i < FLASHSIM_FAULTS; i++) {
         if (f->fault[i].kind == FLASHSIM_READ_FAILS && fault_hits(f, &f->fault[i], number, address, n)) {
@@ -510,6 +515,18 @@ void flashsim_arm(struct flashsim *f, uint64_t seed)
     f->trace_size = 0;
     f->violation = NULL;
     memset(f->fault, 0, sizeof f->fault);
+    f->faulty = false;
+}
+
+void flashsim_add_fault(struct flashsim *f, struct flashsim_fault fault)
+{
+    unsigned i = 0;
+
+    while (i + 1 < FLASHSIM_FAULTS && f->fault[i].kind != FLASHSIM_NO_FAULT) {
+        i++;
+    }
+    f->fault[i] = fault;
+    f->faulty = true;
 }
 
 void flashsim_cut_at(struct flashsim *f, struct flashsim_cut cut)

@@ -108,7 +108,8 @@ struct flashsim {
 
     bool cut_armed;
     struct flashsim_cut cut;
-    struct flashsim_fault fault[FLASHSIM_FAULTS];
+    struct flashsim_fault fault[FLASHSIM_FAULTS]; /* by flashsim_add_fault() */
+    bool faulty;
     uint32_t faults_hit;
 
     jmp_buf *out;        /* where cuts and violations go; NULL: abort() */
@@ -128,6 +129,8 @@ void flashsim_free(struct flashsim *f);
 /* Starts counting from 0 again; removes cut, faults and trace, and clears nothing else. */
 void flashsim_arm(struct flashsim *f, uint64_t seed);
 void flashsim_cut_at(struct flashsim *f, struct flashsim_cut cut);
+/* One fault more (at most FLASHSIM_FAULTS; the last one is replaced). */
+void flashsim_add_fault(struct flashsim *f, struct flashsim_fault fault);
 /* Power is back: a new session, in which unstable units may read differently. */
 void flashsim_restart(struct flashsim *f);
 

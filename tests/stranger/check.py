@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-BIN = Path(os.environ.get("GODWIT_BIN", ROOT / "build/host/bin"))
+BIN = Path(os.environ.get("GODWIT_BIN", ROOT / "build/host/bin")).resolve()
 results = {"passed": 0, "failed": 0}
 
 

@@ -265,8 +265,9 @@ static void test_malformed(void **state)
         { "a0 f6 81 83 43a10122 a1 04 " KID16 " " W24, GW_ERR_NO_KEY },      /* its place is the other header */
         { "a0 f6 81 83 40 a2 01 381c 04 " KID16 " " W24, GW_ERR_NO_KEY },    /* ECDH unprotected */
         { "a0 f6 81 83 44a101381c a1 04 " KID16 " " W24, GW_ERR_TRUNCATED }, /* ECDH without a key */
-        { "a0 f6 81 83 44a101381c a2 04 " KID16 " 20 00 " W24, GW_ERR_FORMAT },
+        { "a0 f6 81 83 44a101381c a2 04 " KID16 " 20 00 " W24, GW_ERR_ALGORITHM },
         { "a0 f6 81 83 44a101381c a2 04 " KID16 " 20 a1 01 02 " W24, GW_ERR_ALGORITHM },
+        { "a0 f6 81 83 44a101381c a2 04 " KID16 " 20 a5 01 02 03 26 20 01 21 40 22 40 " W24, GW_ERR_ALGORITHM }, /* signs */
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

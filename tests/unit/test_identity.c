@@ -215,7 +215,7 @@ static void test_malformed(void **state)
         { "a6 " HEAD " 06 80", GW_ERR_FORMAT },
         { "a6 " HEAD " 06 81 01", GW_ERR_VALUE },
         { "a6 " HEAD " 06 00", GW_ERR_FORMAT },
-        { "a6 " HEAD " 06 83 01 00 00", GW_ERR_FORMAT },
+        { "a6 " HEAD " 06 83 01 00 00", GW_ERR_ALGORITHM },
         { "a7 " HEAD " " ROOTS " 07 81 01", GW_ERR_FORMAT },
         { "a7 " HEAD " " ROOTS " 07 82 01 4100", GW_ERR_VALUE },
         { "a7 " HEAD " " ROOTS " 07 82 00 5820 0000000000000000000000000000000000000000000000000000000000000000",

@@ -278,7 +278,7 @@ static void worn_unit_moves_to_the_other_bank(void **state)
     flashsim_arm(&sim, 1);
     assert_false(cut_session(5));
     flashsim_arm(&sim, 2);
-    sim.fault[0] = (struct flashsim_fault){ .kind = FLASHSIM_LIE, .at = 0, .count = 1 };
+    flashsim_add_fault(&sim, (struct flashsim_fault){ .kind = FLASHSIM_LIE, .at = 0, .count = 1 });
     put(0, 77);
     assert_int_equal(sim.faults_hit, 1);
     assert_int_equal(value_of(0), 77);

@@ -539,7 +539,7 @@ static void test_malformed_maps(void **state)
         { "a8 " BEGIN " " COMPONENTS " 0a 80", GW_ERR_FORMAT },
         { "a8 " BEGIN " " COMPONENTS " 0a 81 4161", GW_ERR_FORMAT },
         { "a8 " BEGIN " " COMPONENTS " 0a 81 6161", GW_OK },
-        { "a8 " BEGIN " " COMPONENTS " 0b 81 81 01", GW_ERR_TRUNCATED },
+        { "a8 " BEGIN " " COMPONENTS " 0b 81 81 01", GW_ERR_FORMAT },
         { "a8 " BEGIN " " COMPONENTS " 0b 81 84 01 01 01 01", GW_ERR_FORMAT },
         { "a8 " BEGIN " " COMPONENTS " 0b 81 82 01 01", GW_OK },
         { "a8 " BEGIN " " COMPONENTS " 0b 81 83 01 01 00", GW_ERR_VALUE },
