@@ -315,6 +315,8 @@ check "the reference page" 0 '| `--frame-size BYTES` |' godwit help --markdown
 check "reasons" 0 "FRAME_HASH" godwit reasons
 check "reasons --json" 0 '"reason": 96' godwit reasons --json
 holds "no temporary files are left" no_leftovers
+lines=$(sed -e '/^\/\*/,/\*\//d' -e '/^ *$/d' "$root/examples/minimal/main.c" | wc -l)
+holds "examples/minimal has $lines lines, at most 30" test "$lines" -le 30
 
 printf 'cli: %d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]

@@ -32,10 +32,11 @@ struct device {
 #define ALL(second) { .shapes = { 2, 1 }, .second_of = (second), .seed = 1, .stripes = STRIPES }
 #define SAMPLE(second) { .shapes = { 2, 0 }, .second_of = (second), .seed = 1, .stripes = STRIPES }
 #define SOME(second) { .shapes = { 1, 0 }, .second_of = (second), .seed = 1, .stripes = STRIPES }
+#define FEW(second) { .shapes = { 0, 0 }, .second_of = (second), .seed = 1, .stripes = STRIPES }
 #define NOT { .stripes = 0 }
 
 static const struct device devices[] = {
-    { "4k.8", SOME(8), SAMPLE(1) },
+    { "4k.8", SOME(64), SAMPLE(1) },
     { "4k.8.ext", NOT, SAMPLE(8) },
     { "4k.1.ext.zero", NOT, SAMPLE(8) },
     { "4k.2", NOT, SAMPLE(16) },
@@ -43,11 +44,11 @@ static const struct device devices[] = {
     { "4k.16.ecc", NOT, SAMPLE(4) },
     { "4k.32.ext", NOT, SAMPLE(8) },
     { "1k.8.ext", NOT, SAMPLE(4) },
-    { "1k.32.ecc", SOME(16), SAMPLE(4) },
+    { "1k.32.ecc", FEW(16), SAMPLE(4) },
     { "1k.4.zero.f4096", NOT, SAMPLE(8) },
     { "64k.4", NOT, SAMPLE(16) },
     { "64k.8.ext.ecc", NOT, SAMPLE(16) },
-    { "mix.4.ext", SOME(16), SAMPLE(8) },
+    { "mix.4.ext", FEW(16), SAMPLE(8) },
     { "mix.16.ecc.zero", NOT, SAMPLE(8) },
 };
 #define DEVICES (sizeof devices / sizeof devices[0])
