@@ -36,19 +36,19 @@ struct device {
 #define NOT { .stripes = 0 }
 
 static const struct device devices[] = {
-    { "4k.8", SOME(64), SAMPLE(1) },
+    { "4k.8", FEW(64), SAMPLE(1) },
     { "4k.8.ext", NOT, SAMPLE(8) },
     { "4k.1.ext.zero", NOT, SAMPLE(8) },
     { "4k.2", NOT, SAMPLE(16) },
     { "4k.4.f4096", NOT, SAMPLE(8) },
     { "4k.16.ecc", NOT, SAMPLE(4) },
     { "4k.32.ext", NOT, SAMPLE(8) },
-    { "1k.8.ext", NOT, SAMPLE(4) },
-    { "1k.32.ecc", FEW(16), SAMPLE(4) },
+    { "1k.8.ext", SOME(512), SAMPLE(4) },
+    { "1k.32.ecc", FEW(64), SAMPLE(4) },
     { "1k.4.zero.f4096", NOT, SAMPLE(8) },
     { "64k.4", NOT, SAMPLE(16) },
     { "64k.8.ext.ecc", NOT, SAMPLE(16) },
-    { "mix.4.ext", FEW(16), SAMPLE(8) },
+    { "mix.4.ext", FEW(64), SAMPLE(8) },
     { "mix.16.ecc.zero", NOT, SAMPLE(8) },
 };
 #define DEVICES (sizeof devices / sizeof devices[0])
