@@ -62,11 +62,13 @@ static uint32_t record_crc(uint32_t generation, const uint8_t *record, uint32_t 
 static int program(const struct gw_journal *j, uint32_t address, const uint8_t *data, uint32_t n)
 {
     uint8_t back[GW_WRITE_MAX];
+    uint32_t piece;
 
     int err = gw_flash_write(j->flash, address, data, n);
-    for (uint32_t at = 0; err == GW_OK && at < n; at += 8) {
-        err = gw_flash_read(j->flash, address + at, back, 8);
-        if (err == GW_OK && memcmp(back, data + at, 8) != 0) {
+    for (uint32_t at = 0; err == GW_OK && at < n; at += piece) {
+        piece = n - at < sizeof back ? n - at : (uint32_t)sizeof back;
+        err = gw_flash_read(j->flash, address + at, back, piece);
+        if (err == GW_OK && memcmp(back, data + at, piece) != 0) {
             err = GW_ERR_FLASH_VERIFY;
         }
     }
@@ -95,31 +97,37 @@ static int read_record(const struct gw_journal *j, unsigned bank, uint32_t gener
     return body;
 }
 
-static bool blank(const struct gw_journal *j, uint32_t address)
+/* Bytes of blank positions from `at` on, as far as one look goes. No record starts with a blank byte. */
+static uint32_t blank_from(const struct gw_journal *j, uint32_t at)
 {
-    uint8_t unit[GW_WRITE_MAX];
-    uint32_t n = step(j);
+    uint8_t piece[2 * GW_WRITE_MAX];
+    uint32_t left = bank_end(j, j->current) - at, n = 0;
 
-    if (gw_flash_read(j->flash, address, unit, n) != GW_OK) {
-        return false;
+    left = left < sizeof piece ? left : (uint32_t)sizeof piece;
+    if (gw_flash_read(j->flash, at, piece, left) != GW_OK) {
+        left = step(j); /* something in it cannot be read: position by position */
+        if (gw_flash_read(j->flash, at, piece, left) != GW_OK) {
+            return 0;
+        }
     }
-    while (n > 0 && unit[n - 1] == j->flash->erased) {
-        n--;
+    while (n < left && piece[n] == j->flash->erased) {
+        n++;
     }
-    return n == 0;
+    return n - n % step(j);
 }
 
 /* CRC-32 of what is between the header and `end`. */
 static uint32_t snapshot_crc(const struct gw_journal *j, unsigned bank, uint32_t end)
 {
-    uint8_t piece[8];
-    uint32_t crc = 0;
+    uint8_t piece[64];
+    uint32_t crc = 0, n;
 
-    for (uint32_t at = j->bank[bank].start + header_size(j); at < end; at += sizeof piece) {
-        if (gw_flash_read(j->flash, at, piece, sizeof piece) != GW_OK) {
+    for (uint32_t at = j->bank[bank].start + header_size(j); at < end; at += n) {
+        n = end - at < sizeof piece ? end - at : (uint32_t)sizeof piece;
+        if (gw_flash_read(j->flash, at, piece, n) != GW_OK) {
             return ~crc; /* cannot match what was written */
         }
-        crc = gw_crc32(crc, piece, sizeof piece);
+        crc = gw_crc32(crc, piece, n);
     }
     return crc;
 }
@@ -152,16 +160,17 @@ static struct scan scan_bank(struct gw_journal *j, uint32_t snapshot)
 
     memset(j->at, 0, sizeof j->at);
     while (at + step(j) <= bank_end(j, j->current)) {
-        int body = read_record(j, j->current, j->generation, at, record);
-        if (body >= 0) {
-            j->at[record[0]] = body > 0 ? at : 0;
-            s.clean = record[0] == GW_REC_SETTLED;
-            behind += at >= snapshot;
-        } else if (!blank(j, at)) {
-            s.clean = false;
+        uint32_t skip = blank_from(j, at);
+        if (skip == 0) {
+            int body = read_record(j, j->current, j->generation, at, record);
+            s.clean = body >= 0 && record[0] == GW_REC_SETTLED;
+            skip = body >= 0 ? record_size(j, (uint32_t)body) : step(j);
+            if (body >= 0) {
+                j->at[record[0]] = body > 0 ? at : 0;
+            }
             behind += at >= snapshot;
         }
-        at += body >= 0 ? record_size(j, (uint32_t)body) : step(j);
+        at += skip;
     }
     s.proven = behind > 0;
     s.marginal = behind == 1;
