@@ -2,8 +2,8 @@
  * test_spec.c - the examples of SPEC.md, section 13, are what the code writes and what its parsers accept.
  *
  * An example is a fenced block "```hex NAME"; a line of it is "bytes  ; explanation". Bytes are hex digits, "xx*n" is a
- * run of n equal bytes, "<name>" the bytes of another example. Each example is made again from fixed keys and numbers and
- * compared; when they differ, the right lines are printed, ready to be pasted. ECDSA signatures are random: of the
+ * run of n equal bytes, "<name>" the bytes of another example. Each example is made again from fixed keys and numbers
+ * and compared; when they differ, the right lines are printed, ready to be pasted. ECDSA signatures are random: of the
  * signed example all but the signature is compared, and the signature is verified.
  */
 #include <setjmp.h>
@@ -254,7 +254,8 @@ static void make_manifest(void)
     struct gwh_component component = { 0, GW_KIND_BOOTABLE, &variant, 1 };
     struct gw_dependency hardware = { GW_DEPENDS_HARDWARE, 3, 4 };
     struct gwh_manifest m = { .epoch = 1, .sequence = 7, .version = "1.4.0", .components = &component,
-                              .component_count = 1, .floor = 5, .dependencies = &hardware, .dependency_count = 1, .key_check = key_check };
+                              .component_count = 1, .floor = 5, .dependencies = &hardware, .dependency_count = 1,
+                              .key_check = key_check };
 
     memcpy(m.vendor, vendor, 16);
     memcpy(m.class_id, class_id, 16);
