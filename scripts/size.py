@@ -4,9 +4,9 @@
     scripts/size.py [--functions]          exit code 1 when a budget is exceeded; --functions lists the largest
     functions
 
-Counted: code and constants of our own files; what a file holds for people (strerror.c, selftest_*.c) is shown, but not
-in the totals: a product links it only by calling it. "Boot part" is what the linker really took from lib/ and boot/ for
-the whole bootloader. """
+Counted: code and constants of our own files as linked (on RISC-V the linker shortens calls); what a file holds for
+people (strerror.c, selftest_*.c) is shown, but not in the totals: a product links it only by calling it. "Boot part" is
+what the linker really took from lib/ and boot/ for the whole bootloader. """
 import re
 import subprocess
 import sys
@@ -33,26 +33,29 @@ def check(what, target, n):
 
 
 def weigh_files(targets):
-    """Compiles every file for every target. Returns {target: {file: (code, data)}}."""
-    sizes = {t.name: {} for t in targets}
+    """Links every file for every target, nothing left out. Returns {target: {file: bytes}}."""
+    sizes = {}
     for target in targets:
-        for source in sources():
-            out = OUT / target.name / (source.replace("/", "_") + ".o")
-            sizes[target.name][source] = target.size(target.compile(source, out))
+        folder = OUT / target.name
+        names = {source.replace("/", "_") + ".o": source for source in sources()}
+        made = [target.compile(source, folder / name) for name, source in names.items()]
+        data = sum(target.size(path)[1] for path in made)
+        if data:
+            over.append(f"{target.name}: lib and boot have {data} bytes of data; they may have none")
+        target.run("gcc", *target.flags, "-nostartfiles", "-Wl,--no-gc-sections", "-Wl,-e,gw_boot_run",
+                   f"-Wl,-Map={folder}/all.map", "-o", folder / "all.elf", *made)
+        taken = by_object((folder / "all.map").read_text())
+        sizes[target.name] = {source: taken.get(name, 0) for name, source in names.items()}
     print(f"{'file':<30}" + "".join(f"{t.name:>12}" for t in targets))
     for source in sources():
         mark = "  (for people)" if any(s in source for s in STRINGS) else ""
-        print(f"{source:<30}" + "".join(f"{sizes[t.name][source][0]:>12}" for t in targets) + mark)
-    for target in targets:
-        data = sum(d for _, d in sizes[target.name].values())
-        if data:
-            over.append(f"{target.name}: lib and boot have {data} bytes of data; they may have none")
+        print(f"{source:<30}" + "".join(f"{sizes[t.name][source]:>12}" for t in targets) + mark)
     return sizes
 
 
 def library(sizes):
     counted = [f for f in sizes if f.startswith("lib/") and not any(s in f for s in STRINGS)]
-    return sum(sizes[f][0] for f in counted)
+    return sum(sizes[f] for f in counted)
 
 
 def objects(target):
@@ -88,21 +91,25 @@ def bootloader(target):
     return sum(parts.get(p, 0) for p in ("lib", "boot")), code + data, data + bss, parts
 
 
-def by_part(text):
-    """Bytes of code and constants in a link map, by the folder that they come from."""
-    parts = {}
+def by_object(text):
+    """Bytes of code and constants in a link map, by object file."""
+    taken = {}
     text = text[text.index("Linker script and memory map"):]
     text = re.sub(r"^( \.\S+)\n +", r"\1 ", text, flags=re.M)
     for match in re.finditer(r"^ \.(?:text|rodata|srodata)\S* +0x([0-9a-f]+) +0x([0-9a-f]+) (\S+)$", text, re.M):
-        if int(match.group(1), 16) == 0:
-            continue
-        name = match.group(3).split("/")[-1]
-        part = "C library and libgcc"
-        for prefix, label in (("lib_", "lib"), ("boot_", "boot"), ("mbedtls_", "Mbed TLS"), ("ports_", "crypto port"),
-                              ("tests_", "board port")):
-            if name.startswith(prefix):
-                part = label
-        parts[part] = parts.get(part, 0) + int(match.group(2), 16)
+        if int(match.group(1), 16) != 0:
+            name = match.group(3).split("/")[-1]
+            taken[name] = taken.get(name, 0) + int(match.group(2), 16)
+    return taken
+
+
+def by_part(text):
+    """The same, by the folder that they come from."""
+    parts = {}
+    labels = {"lib_": "lib", "boot_": "boot", "mbedtls_": "Mbed TLS", "ports_": "crypto port", "tests_": "board port"}
+    for name, size in by_object(text).items():
+        part = next((label for prefix, label in labels.items() if name.startswith(prefix)), "C library and libgcc")
+        parts[part] = parts.get(part, 0) + size
     return parts
 
 

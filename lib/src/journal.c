@@ -26,6 +26,7 @@
 struct scan {
     bool proven;   /* something stands behind the snapshot: the header before it was completely written */
     bool clean;    /* the last thing is a SETTLED record, blank behind it */
+    bool gap;      /* a record stands behind something unreadable: no interruption does that, reading failed */
     bool marginal; /* nothing but one SETTLED record stands behind the snapshot: it may fade yet */
 };
 
@@ -157,6 +158,7 @@ static struct scan scan_bank(struct gw_journal *j, uint32_t snapshot)
     struct scan s = { 0 };
     uint32_t at = j->bank[j->current].start + header_size(j);
     unsigned behind = 0;
+    bool torn = false;
 
     memset(j->at, 0, sizeof j->at);
     while (at + step(j) <= bank_end(j, j->current)) {
@@ -167,7 +169,9 @@ static struct scan scan_bank(struct gw_journal *j, uint32_t snapshot)
             skip = body >= 0 ? record_size(j, (uint32_t)body) : step(j);
             if (body >= 0) {
                 j->at[record[0]] = body > 0 ? at : 0;
+                s.gap = s.gap || torn;
             }
+            torn = torn || body < 0;
             behind += at >= snapshot;
         }
         at += skip;
@@ -307,20 +311,25 @@ static bool others_agree(const struct gw_journal *j, unsigned other, uint32_t ge
     return state_crc(&o) == state_crc(j);
 }
 
-/* One attempt; a unit that flaps may spoil it. */
-static int mount(struct gw_journal *j)
+/* One attempt; a unit that flaps may spoil it, or a read that fails. The last one takes what there is. */
+static int mount(struct gw_journal *j, bool last)
 {
-    uint32_t generation[2], snapshot[2];
+    uint32_t generation[2] = { 0 }, snapshot[2] = { 0 };
 
-    for (unsigned i = 0; i < 2; i++) {
-        generation[i] = read_header(j, i, &snapshot[i]);
+    for (unsigned i = 0; i < 2 * MOUNTS; i++) { /* a bank is not given up for one bad reading */
+        if (generation[i % 2] == 0) {
+            generation[i % 2] = read_header(j, i % 2, &snapshot[i % 2]);
+        }
     }
     unsigned top = generation[1] > generation[0], other = top ^ 1u;
     if (generation[top] == 0) {
         return GW_ERR_NOTHING;
     }
     struct scan s = use_bank(j, top, generation[top], snapshot[top]);
-    if (s.proven && s.clean && (!s.marginal || others_agree(j, other, generation[other], snapshot[other]))) {
+    if (s.gap && !last) {
+        return GW_ERR_FLASH_READ;
+    }
+    if (!s.gap && s.proven && s.clean && (!s.marginal || others_agree(j, other, generation[other], snapshot[other]))) {
         return GW_OK;
     }
     if (!s.proven && generation[other] != 0) { /* it says the same, and is beyond doubt */
@@ -339,7 +348,7 @@ int gw_journal_mount(struct gw_journal *j, const struct gw_flash *flash, struct 
         j->bank[i] = (struct gw_area){ area.start + i * (area.size / 2), area.size / 2 };
     }
     for (unsigned try = 0; try < MOUNTS && (err == GW_ERR_NOTHING || err == GW_ERR_FLASH_READ); try++) {
-        err = mount(j);
+        err = mount(j, try + 1 == MOUNTS);
     }
     return err == GW_ERR_NOTHING ? format(j) : err;
 }
@@ -347,11 +356,14 @@ int gw_journal_mount(struct gw_journal *j, const struct gw_flash *flash, struct 
 int gw_journal_get(struct gw_journal *j, enum gw_record kind, uint8_t *body, uint32_t size, uint32_t *n)
 {
     uint8_t record[LONGEST];
+    int length = GW_ERR_NOTHING;
 
     if (j->at[kind] == 0) {
         return GW_ERR_NOTHING;
     }
-    int length = read_record(j, j->current, j->generation, j->at[kind], record);
+    for (unsigned try = 0; try < MOUNTS && length < 0; try++) {
+        length = read_record(j, j->current, j->generation, j->at[kind], record);
+    }
     if (length < 0) {
         return GW_ERR_FLASH_READ;
     }

@@ -222,11 +222,11 @@ static int check_bounds(struct run *r)
     return 0;
 }
 
-/* At the goal: the check of the scenario, then boots that change nothing any more. */
+/* At the goal: the check of the scenario, then boots that come to change nothing any more. */
 static int finish(struct run *r)
 {
     const char *wrong = r->scenario->check != NULL ? r->scenario->check(r) : NULL;
-    uint32_t ops = 0;
+    bool quiet = false;
 
     if (wrong != NULL) {
         return failed(r, false, "%s", wrong);
@@ -234,16 +234,17 @@ static int finish(struct run *r)
     const struct simdev_release *goal = r->running;
     for (unsigned i = 0; i < 3; i++) {
         r->m.cause = GW_CAUSE_POWER;
-        ops = r->d.sim.ops;
+        uint32_t ops = r->d.sim.ops;
         if (boot_and_mount(r) != 0) {
             return NEXT_FAILED;
         }
         if (r->running != goal) {
             return failed(r, false, "another image runs after the goal was reached");
         }
+        quiet = quiet || r->d.sim.ops == ops; /* a unit that flaps may be seen late, but not every time */
     }
-    if (r->d.sim.ops != ops) {
-        return failed(r, false, "a settled device writes at boot");
+    if (!quiet) {
+        return failed(r, false, "a settled device writes at every boot");
     }
     wrong = r->scenario->check != NULL ? r->scenario->check(r) : NULL;
     return wrong == NULL ? check_bounds(r) : failed(r, false, "%s", wrong);
