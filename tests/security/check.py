@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """SECURITY.md names, for every threat and requirement of RFC 9124, a check in the code and a test: do they exist?
 
-A reference is `file:name` in backquotes; `file` is the end of a path that only one file of the tree has. What `name` must be
-depends on the file: in C a function that is defined there, in tests with cmocka a test that is run there, a scenario in
-scenarios.c, a constant in a header, the label of a check in scripts. A row with the status "met" needs a check and a test.
+A reference is `file:name` in backquotes; `file` is the end of a path that only one file of the tree has. What `name`
+must be depends on the file: in C a function that is defined there, in tests with cmocka a test that is run there, a
+scenario in scenarios.c, a constant in a header, the label of a check in scripts. A row with the status "met" needs a
+check and a test.
 The last line is `N passed, N failed`.
 """
 import re
@@ -12,8 +13,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-THREATS = """IMG.EXPIRED IMG.EXPIRED.OFFLINE IMG.INCOMPATIBLE IMG.FORMAT IMG.LOCATION NET.REDIRECT NET.ONPATH IMG.REPLACE
-    IMG.NON_AUTH UPD.WRONG_PRECURSOR UPD.UNAPPROVED IMG.DISCLOSURE MFST.OVERRIDE MFST.EXPOSURE IMG.EXTRA KEY.EXPOSURE
+THREATS = """IMG.EXPIRED IMG.EXPIRED.OFFLINE IMG.INCOMPATIBLE IMG.FORMAT IMG.LOCATION NET.REDIRECT NET.ONPATH
+    IMG.REPLACE IMG.NON_AUTH UPD.WRONG_PRECURSOR UPD.UNAPPROVED IMG.DISCLOSURE MFST.OVERRIDE MFST.EXPOSURE IMG.EXTRA KEY.EXPOSURE
     MFST.MODIFICATION MFST.TOCTOU""".split()
 SECURITY = """SEQUENCE COMPATIBLE EXP AUTHENTIC AUTH.IMG_TYPE AUTH.IMG_LOC AUTH.REMOTE_LOC AUTH.EXEC AUTH.PRECURSOR
     AUTH.COMPATIBILITY RIGHTS IMG.CONFIDENTIALITY ACCESS_CONTROL MFST.CONFIDENTIALITY IMG.COMPLETE_DIGEST REPORTING
