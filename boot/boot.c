@@ -14,27 +14,27 @@ struct boot {
     uint8_t *memory;
     size_t size;
     struct gw_boot_state state;
+    struct gw_manifest manifest; /* of the slot that was looked at last */
     enum gw_verdict verdict[3];
     int reason[3]; /* why a slot was not OK */
 };
 
-/* What a slot holds, whatever the journal said: for rebuilding it. */
-static GW_NOINLINE void look_into(struct boot *b, unsigned slot, struct gw_slot_state *found)
+/* What a slot holds, whatever the journal said: for rebuilding it. b->state says which bundle to use, and no more. */
+static void look_into(struct boot *b, unsigned slot, struct gw_slot_state *found)
 {
-    struct gw_boot_state blank = { .trust_active = b->state.trust_active, .last = GW_SLOT_NONE };
-    struct gw_manifest m;
+    const struct gw_manifest *m = &b->manifest;
 
     memset(found, 0, sizeof *found);
-    if (gw_slot_verify(b->dev, &blank, (enum gw_slot)slot, b->memory, b->size, &m, &b->reason[slot]) ==
+    if (gw_slot_verify(b->dev, &b->state, (enum gw_slot)slot, b->memory, b->size, &b->manifest, &b->reason[slot]) ==
         GW_VERDICT_OK) {
-        found->order = m.order;
-        found->floor = m.floor;
-        memcpy(found->digest, m.digest, sizeof found->digest);
+        found->order = m->order;
+        found->floor = m->floor;
+        memcpy(found->digest, m->digest, sizeof found->digest);
     }
 }
 
 /* The version of the bundle in a trust area; 0: none that the roots signed. */
-static uint32_t bundle_version(struct boot *b, unsigned area)
+static GW_NOINLINE uint32_t bundle_version(struct boot *b, unsigned area)
 {
     struct gw_trust trust;
     struct gw_identity id;
@@ -60,6 +60,7 @@ static GW_NOINLINE void rebuild(struct boot *b)
     unsigned newest = bundle_version(b, 1) > bundle_version(b, 0);
     unsigned area = newest;
 
+    memset(&b->state, 0, sizeof b->state);
     for (unsigned try = 0; try < 2; try++) {
         b->state.trust_active = (uint8_t)(area = newest ^ try);
         look_into(b, 0, &found[0]);
@@ -97,7 +98,8 @@ static void decide(struct boot *b, enum gw_cause cause, struct gw_decision *d)
         if (d->action != GW_ACTION_VERIFY) {
             return;
         }
-        b->verdict[d->slot] = gw_slot_verify(b->dev, &b->state, d->slot, b->memory, b->size, NULL, &b->reason[d->slot]);
+        b->verdict[d->slot] = gw_slot_verify(b->dev, &b->state, d->slot, b->memory, b->size, &b->manifest,
+                                             &b->reason[d->slot]);
     }
 }
 
@@ -135,17 +137,35 @@ static int record(struct boot *b, enum gw_cause cause, struct gw_decision *d)
     return err;
 }
 
+/* Decides, records, fills the hand-over. `err`: what mounting the journal said; it may be readable all the same. */
+static GW_NOINLINE int choose(struct boot *b, enum gw_cause cause, int err, bool rebuilt, struct gw_handover *h,
+                              bool *watchdog)
+{
+    struct gw_decision d;
+
+    decide(b, cause, &d);
+    d.changed = d.changed || rebuilt;
+    int failed = record(b, cause, &d);
+    failed = err != GW_OK ? err : failed;
+    hand_over(b, &d, cause, h);
+    if (failed != GW_OK) {
+        h->reason = (uint8_t)-failed;
+    }
+    *watchdog = d.watchdog;
+    return d.action == GW_ACTION_START ? GW_OK : GW_ERR_NO_IMAGE;
+}
+
 int gw_boot_run(const struct gw_device *dev, enum gw_cause cause, uint8_t *memory, size_t size, struct gw_handover *h,
                 bool *watchdog)
 {
     struct boot b = { .dev = dev, .memory = memory, .size = size };
-    struct gw_decision d;
     bool rebuilt = false;
 
-    int err = size < GW_VERIFY_MEMORY ? GW_ERR_SPACE : gw_device_mount(dev);
-    if (err == GW_ERR_SPACE || err == GW_ERR_LAYOUT || err == GW_ERR_CONFIG) {
-        return err;
+    if (size < GW_VERIFY_MEMORY) {
+        return GW_ERR_SPACE;
     }
+    /* Not gw_device_mount(): the layout of a bootloader is constant, and was checked when the product was made. */
+    int err = gw_journal_mount(dev->journal, dev->flash, dev->layout->journal);
     if (gw_device_state(dev, &b.state) != GW_OK) {
         rebuild(&b);
         rebuilt = true;
@@ -153,16 +173,7 @@ int gw_boot_run(const struct gw_device *dev, enum gw_cause cause, uint8_t *memor
     if (dev->layout->factory.size == 0) {
         b.verdict[GW_SLOT_FACTORY] = GW_VERDICT_BAD;
     }
-    decide(&b, cause, &d);
-    d.changed = d.changed || rebuilt;
-    int failed = record(&b, cause, &d);
-    failed = err != GW_OK ? err : failed; /* the journal could be read, if at all, but not written */
-    hand_over(&b, &d, cause, h);
-    if (failed != GW_OK) {
-        h->reason = (uint8_t)-failed;
-    }
-    *watchdog = d.watchdog;
-    return d.action == GW_ACTION_START ? GW_OK : GW_ERR_NO_IMAGE;
+    return choose(&b, cause, err, rebuilt, h, watchdog);
 }
 
 void gw_handover_encode(const struct gw_handover *h, uint8_t bytes[GW_HANDOVER_SIZE])

@@ -17,10 +17,25 @@ static bool is_leaf(const json_t *v)
     return !json_is_object(v) && !json_is_array(v);
 }
 
+/* Texts come from files that may be hostile: a terminal gets no control characters of theirs (C0, DEL, C1). */
+static void print_text(const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
+        bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+        if (*p < 0x20 || *p == 0x7f || c1) {
+            p += c1;
+            (void)printf("\\x%02x", *p);
+        } else {
+            (void)putchar(*p);
+        }
+    }
+    (void)putchar('\n');
+}
+
 static void print_leaf(const json_t *v)
 {
     if (json_is_string(v)) {
-        (void)printf("%s\n", json_string_value(v));
+        print_text(json_string_value(v));
     } else if (json_is_integer(v)) {
         (void)printf("%lld\n", (long long)json_integer_value(v));
     } else {
@@ -73,7 +88,7 @@ static void print_words(const json_t *v, int depth, bool in_list)
 void gwh_show_print(const json_t *tree, bool as_json)
 {
     if (as_json) {
-        (void)json_dumpf(tree, stdout, JSON_INDENT(2));
+        (void)json_dumpf(tree, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
         (void)putchar('\n');
     } else {
         print_words(tree, 0, false);

@@ -132,23 +132,24 @@ int64_t gw_cbor_int(struct gw_cbor *c)
 /* RFC 3629: shortest form, no surrogates, nothing above U+10FFFF. */
 static bool utf8(const uint8_t *p, size_t n)
 {
-    size_t i = 0;
-    while (i < n) {
-        uint32_t v = p[i++];
-        unsigned more = v < 0x80 ? 0 : v < 0xe0 ? 1 : v < 0xf0 ? 2 : 3;
-        uint32_t least = more == 1 ? 0x80 : more == 2 ? 0x800 : 0x10000;
-        if (more == 0) {
+    while (n > 0) {
+        uint32_t v = *p++;
+        unsigned more = v < 0xc2 ? 0u : v < 0xe0 ? 1u : v < 0xf0 ? 2u : 3u;
+        uint32_t least = (uint32_t)1 << (5 * more + 1); /* of two bytes: 0xc2 has seen to it */
+        n--;
+        if (v < 0x80) {
             continue;
         }
-        if (v < 0xc0 || v > 0xf7 || more > n - i) {
+        if (more == 0 || more > n) {
             return false;
         }
+        n -= more;
         v &= 0x3fu >> more;
         for (; more > 0; more--) {
-            if ((p[i] & 0xc0u) != 0x80) {
+            if ((*p & 0xc0u) != 0x80) {
                 return false;
             }
-            v = v << 6 | (p[i++] & 0x3fu);
+            v = v << 6 | (*p++ & 0x3fu);
         }
         if (v < least || v > 0x10ffff || v >> 11 == 0x1b) {
             return false;
@@ -219,68 +220,61 @@ bool gw_cbor_tag(struct gw_cbor *c, uint32_t tag)
     return is;
 }
 
-/* A container that gw_cbor_item() is inside of. */
-struct level {
-    uint32_t left;       /* items; of a map: keys and values */
-    bool map;
-    struct gw_span last; /* of a map: the key before; n 0: none yet */
-};
-
-/* Keys are integers or strings; no encoding of one is the beginning of another's, so the shorter length decides. */
-static void check_key(struct gw_cbor *c, struct level *l, unsigned major, struct gw_span key)
+/*
+ * The key that starts at `start` has been read. Keys are integers or strings; no encoding of one is the beginning of
+ * another's, so the shorter length decides.
+ */
+static void check_key(struct gw_cbor *c, struct gw_span *last, size_t start)
 {
-    size_t n = key.n < l->last.n ? key.n : l->last.n;
-    if (major > TEXT || (l->last.n != 0 && memcmp(l->last.p, key.p, n) >= 0)) {
-        gw_cbor_fail(c, GW_ERR_FORMAT);
-    }
-    l->last = key;
-}
+    struct gw_span key = { c->p + start, c->at - start };
 
-/* Takes one head with what belongs to it alone; a container with items in it becomes `inner`. */
-static void step(struct gw_cbor *c, struct level *l, struct level *inner)
-{
-    size_t start = c->at;
-    uint64_t v;
-    unsigned major = head(c, &v);
-
-    inner->left = 0;
     if (c->error != GW_OK) {
         return;
     }
-    if (major == BYTES || major == TEXT) {
-        (void)content(c, major, v);
-    } else if (major == ARRAY || major == MAP) {
-        inner->map = major == MAP;
-        inner->last.n = 0;
-        inner->left = count(c, v, 1u + inner->map) << inner->map;
-    } else if (major == TAG || (major == SIMPLE && c->p[start] != NULL_BYTE)) {
+    if (key.p[0] >> 5 > TEXT ||
+        (last->n != 0 && memcmp(last->p, key.p, key.n < last->n ? key.n : last->n) >= 0)) {
         gw_cbor_fail(c, GW_ERR_FORMAT);
     }
-    if (c->error == GW_OK && l->map && l->left % 2 == 0) {
-        struct gw_span key = { c->p + start, c->at - start };
-        check_key(c, l, major, key);
-    }
-    l->left--;
+    *last = key;
 }
 
+/* A container is entered by one level more: of a map `left` counts keys and values, and last.p is not NULL. */
 struct gw_span gw_cbor_item(struct gw_cbor *c)
 {
-    struct level level[GW_CBOR_DEPTH + 2];
+    struct gw_cbor_map level[GW_CBOR_DEPTH + 2], *l = level;
     struct gw_span item = { NULL, 0 };
-    unsigned depth = 0;
     size_t start = c->at;
 
-    level[0].left = 1;
-    level[0].map = false;
+    l->left = 1;
+    l->last.p = NULL;
     do {
-        step(c, &level[depth], &level[depth + 1]);
-        if (level[depth + 1].left > 0 && ++depth > GW_CBOR_DEPTH) {
-            gw_cbor_fail(c, GW_ERR_LIMIT);
+        bool is_key = l->last.p != NULL && l->left % 2 == 0;
+        struct gw_span *last = &l->last;
+        size_t at = c->at;
+        uint64_t v;
+        unsigned major = head(c, &v);
+
+        l->left--;
+        if (major == BYTES || major == TEXT) {
+            (void)content(c, major, v);
+        } else if (major == ARRAY || major == MAP) {
+            l++;
+            l->left = count(c, v, major - 3) << (major - ARRAY);
+            l->last.p = major == MAP ? c->p : NULL;
+            l->last.n = 0;
+            if (l == &level[GW_CBOR_DEPTH + 1] && l->left > 0) {
+                gw_cbor_fail(c, GW_ERR_LIMIT);
+            }
+        } else if (major == TAG || (major == SIMPLE && c->p[at] != NULL_BYTE)) {
+            gw_cbor_fail(c, GW_ERR_FORMAT);
         }
-        while (depth > 0 && level[depth].left == 0) {
-            depth--;
+        if (is_key) {
+            check_key(c, last, at);
         }
-    } while (c->error == GW_OK && level[depth].left > 0);
+        while (l > level && l->left == 0) {
+            l--;
+        }
+    } while (c->error == GW_OK && l->left > 0);
     if (c->error == GW_OK) {
         item.p = c->p + start;
         item.n = c->at - start;
@@ -291,28 +285,19 @@ struct gw_span gw_cbor_item(struct gw_cbor *c)
 void gw_cbor_map(struct gw_cbor *c, struct gw_cbor_map *m)
 {
     m->left = count(c, take(c, MAP), 2);
-    m->any = false;
-    m->last = 0;
-}
-
-/* Encodings of integers sort as the numbers from 0 up, then those from -1 down. */
-static uint64_t rank(int64_t key)
-{
-    return key >= 0 ? (uint64_t)key : ~(uint64_t)key | (uint64_t)1 << 63;
+    m->last.n = 0;
 }
 
 bool gw_cbor_next(struct gw_cbor *c, struct gw_cbor_map *m, int64_t *key)
 {
+    size_t start = c->at;
+
     if (c->error != GW_OK || m->left == 0) {
         return false;
     }
-    *key = gw_cbor_int(c);
-    if (m->any && rank(*key) <= rank(m->last)) {
-        gw_cbor_fail(c, GW_ERR_FORMAT);
-    }
     m->left--;
-    m->any = true;
-    m->last = *key;
+    *key = gw_cbor_int(c);
+    check_key(c, &m->last, start);
     return c->error == GW_OK;
 }
 

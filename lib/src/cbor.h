@@ -21,8 +21,7 @@ struct gw_cbor {
 /* A map being read: keys must come in deterministic order (bytewise order of their encodings), each once. */
 struct gw_cbor_map {
     uint32_t left;
-    bool any;
-    int64_t last;
+    struct gw_span last; /* encoding of the key before; n 0: none yet */
 };
 
 #define GW_CBOR_DEPTH 8u /* nesting that gw_cbor_skip accepts */

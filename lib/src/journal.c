@@ -26,6 +26,7 @@
 struct scan {
     bool proven;   /* something stands behind the snapshot: the header before it was completely written */
     bool clean;    /* the last thing is a SETTLED record, blank behind it */
+    bool gap;      /* a record stands behind something unreadable: no interruption does that, reading failed */
     bool marginal; /* nothing but one SETTLED record stands behind the snapshot: it may fade yet */
 };
 
@@ -62,11 +63,13 @@ static uint32_t record_crc(uint32_t generation, const uint8_t *record, uint32_t 
 static int program(const struct gw_journal *j, uint32_t address, const uint8_t *data, uint32_t n)
 {
     uint8_t back[GW_WRITE_MAX];
+    uint32_t piece;
 
     int err = gw_flash_write(j->flash, address, data, n);
-    for (uint32_t at = 0; err == GW_OK && at < n; at += 8) {
-        err = gw_flash_read(j->flash, address + at, back, 8);
-        if (err == GW_OK && memcmp(back, data + at, 8) != 0) {
+    for (uint32_t at = 0; err == GW_OK && at < n; at += piece) {
+        piece = n - at < sizeof back ? n - at : (uint32_t)sizeof back;
+        err = gw_flash_read(j->flash, address + at, back, piece);
+        if (err == GW_OK && memcmp(back, data + at, piece) != 0) {
             err = GW_ERR_FLASH_VERIFY;
         }
     }
@@ -95,31 +98,37 @@ static int read_record(const struct gw_journal *j, unsigned bank, uint32_t gener
     return body;
 }
 
-static bool blank(const struct gw_journal *j, uint32_t address)
+/* Bytes of blank positions from `at` on, as far as one look goes. No record starts with a blank byte. */
+static uint32_t blank_from(const struct gw_journal *j, uint32_t at)
 {
-    uint8_t unit[GW_WRITE_MAX];
-    uint32_t n = step(j);
+    uint8_t piece[2 * GW_WRITE_MAX];
+    uint32_t left = bank_end(j, j->current) - at, n = 0;
 
-    if (gw_flash_read(j->flash, address, unit, n) != GW_OK) {
-        return false;
+    left = left < sizeof piece ? left : (uint32_t)sizeof piece;
+    if (gw_flash_read(j->flash, at, piece, left) != GW_OK) {
+        left = step(j); /* something in it cannot be read: position by position */
+        if (gw_flash_read(j->flash, at, piece, left) != GW_OK) {
+            return 0;
+        }
     }
-    while (n > 0 && unit[n - 1] == j->flash->erased) {
-        n--;
+    while (n < left && piece[n] == j->flash->erased) {
+        n++;
     }
-    return n == 0;
+    return n - n % step(j);
 }
 
 /* CRC-32 of what is between the header and `end`. */
 static uint32_t snapshot_crc(const struct gw_journal *j, unsigned bank, uint32_t end)
 {
-    uint8_t piece[8];
-    uint32_t crc = 0;
+    uint8_t piece[64];
+    uint32_t crc = 0, n;
 
-    for (uint32_t at = j->bank[bank].start + header_size(j); at < end; at += sizeof piece) {
-        if (gw_flash_read(j->flash, at, piece, sizeof piece) != GW_OK) {
+    for (uint32_t at = j->bank[bank].start + header_size(j); at < end; at += n) {
+        n = end - at < sizeof piece ? end - at : (uint32_t)sizeof piece;
+        if (gw_flash_read(j->flash, at, piece, n) != GW_OK) {
             return ~crc; /* cannot match what was written */
         }
-        crc = gw_crc32(crc, piece, sizeof piece);
+        crc = gw_crc32(crc, piece, n);
     }
     return crc;
 }
@@ -149,19 +158,23 @@ static struct scan scan_bank(struct gw_journal *j, uint32_t snapshot)
     struct scan s = { 0 };
     uint32_t at = j->bank[j->current].start + header_size(j);
     unsigned behind = 0;
+    bool torn = false;
 
     memset(j->at, 0, sizeof j->at);
     while (at + step(j) <= bank_end(j, j->current)) {
-        int body = read_record(j, j->current, j->generation, at, record);
-        if (body >= 0) {
-            j->at[record[0]] = body > 0 ? at : 0;
-            s.clean = record[0] == GW_REC_SETTLED;
-            behind += at >= snapshot;
-        } else if (!blank(j, at)) {
-            s.clean = false;
+        uint32_t skip = blank_from(j, at);
+        if (skip == 0) {
+            int body = read_record(j, j->current, j->generation, at, record);
+            s.clean = body >= 0 && record[0] == GW_REC_SETTLED;
+            skip = body >= 0 ? record_size(j, (uint32_t)body) : step(j);
+            if (body >= 0) {
+                j->at[record[0]] = body > 0 ? at : 0;
+                s.gap = s.gap || torn;
+            }
+            torn = torn || body < 0;
             behind += at >= snapshot;
         }
-        at += body >= 0 ? record_size(j, (uint32_t)body) : step(j);
+        at += skip;
     }
     s.proven = behind > 0;
     s.marginal = behind == 1;
@@ -298,20 +311,25 @@ static bool others_agree(const struct gw_journal *j, unsigned other, uint32_t ge
     return state_crc(&o) == state_crc(j);
 }
 
-/* One attempt; a unit that flaps may spoil it. */
-static int mount(struct gw_journal *j)
+/* One attempt; a unit that flaps may spoil it, or a read that fails. The last one takes what there is. */
+static int mount(struct gw_journal *j, bool last)
 {
-    uint32_t generation[2], snapshot[2];
+    uint32_t generation[2] = { 0 }, snapshot[2] = { 0 };
 
-    for (unsigned i = 0; i < 2; i++) {
-        generation[i] = read_header(j, i, &snapshot[i]);
+    for (unsigned i = 0; i < 2 * MOUNTS; i++) { /* a bank is not given up for one bad reading */
+        if (generation[i % 2] == 0) {
+            generation[i % 2] = read_header(j, i % 2, &snapshot[i % 2]);
+        }
     }
     unsigned top = generation[1] > generation[0], other = top ^ 1u;
     if (generation[top] == 0) {
         return GW_ERR_NOTHING;
     }
     struct scan s = use_bank(j, top, generation[top], snapshot[top]);
-    if (s.proven && s.clean && (!s.marginal || others_agree(j, other, generation[other], snapshot[other]))) {
+    if (s.gap && !last) {
+        return GW_ERR_FLASH_READ;
+    }
+    if (!s.gap && s.proven && s.clean && (!s.marginal || others_agree(j, other, generation[other], snapshot[other]))) {
         return GW_OK;
     }
     if (!s.proven && generation[other] != 0) { /* it says the same, and is beyond doubt */
@@ -330,7 +348,7 @@ int gw_journal_mount(struct gw_journal *j, const struct gw_flash *flash, struct 
         j->bank[i] = (struct gw_area){ area.start + i * (area.size / 2), area.size / 2 };
     }
     for (unsigned try = 0; try < MOUNTS && (err == GW_ERR_NOTHING || err == GW_ERR_FLASH_READ); try++) {
-        err = mount(j);
+        err = mount(j, try + 1 == MOUNTS);
     }
     return err == GW_ERR_NOTHING ? format(j) : err;
 }
@@ -338,11 +356,14 @@ int gw_journal_mount(struct gw_journal *j, const struct gw_flash *flash, struct 
 int gw_journal_get(struct gw_journal *j, enum gw_record kind, uint8_t *body, uint32_t size, uint32_t *n)
 {
     uint8_t record[LONGEST];
+    int length = GW_ERR_NOTHING;
 
     if (j->at[kind] == 0) {
         return GW_ERR_NOTHING;
     }
-    int length = read_record(j, j->current, j->generation, j->at[kind], record);
+    for (unsigned try = 0; try < MOUNTS && length < 0; try++) {
+        length = read_record(j, j->current, j->generation, j->at[kind], record);
+    }
     if (length < 0) {
         return GW_ERR_FLASH_READ;
     }

@@ -42,60 +42,53 @@ int gw_sha256(const struct gw_crypto *c, const void *data, size_t n, uint8_t dig
 /* HMAC-SHA-256 with a key of 32 bytes over three parts, one after the other; out may be the key or a part. */
 static int hmac(const struct gw_crypto *c, const uint8_t key[32], const struct gw_span part[3], uint8_t out[32])
 {
-    struct gw_hash h;
-    uint8_t pad[BLOCK], inner[32];
-    int error;
+    struct {
+        struct gw_hash h;
+        uint8_t pad[BLOCK], inner[32];
+    } s;
+    int error = GW_OK;
 
-    memset(pad, 0x36, sizeof pad);
-    for (unsigned i = 0; i < 32; i++) {
-        pad[i] ^= key[i];
-    }
-    gw_hash_start(&h, c);
-    gw_hash_add(&h, pad, sizeof pad);
-    for (unsigned i = 0; i < 3; i++) {
-        gw_hash_add(&h, part[i].p, part[i].n);
-    }
-    error = gw_hash_end(&h, inner);
-    if (error == GW_OK) {
-        for (unsigned i = 0; i < sizeof pad; i++) {
-            pad[i] ^= 0x36 ^ 0x5c;
+    for (unsigned pass = 0; pass < 2 && error == GW_OK; pass++) {
+        uint8_t mask = pass == 0 ? 0x36 : 0x5c;
+        memset(s.pad, mask, sizeof s.pad);
+        for (unsigned i = 0; i < 32; i++) {
+            s.pad[i] = key[i] ^ mask;
         }
-        gw_hash_start(&h, c);
-        gw_hash_add(&h, pad, sizeof pad);
-        gw_hash_add(&h, inner, sizeof inner);
-        error = gw_hash_end(&h, out);
+        gw_hash_start(&s.h, c);
+        gw_hash_add(&s.h, s.pad, sizeof s.pad);
+        for (unsigned i = 0; i < 3 && pass == 0; i++) {
+            gw_hash_add(&s.h, part[i].p, part[i].n);
+        }
+        if (pass == 1) {
+            gw_hash_add(&s.h, s.inner, sizeof s.inner);
+        }
+        error = gw_hash_end(&s.h, pass == 0 ? s.inner : out);
     }
-    gw_wipe(pad, sizeof pad);
-    gw_wipe(inner, sizeof inner);
+    gw_wipe(&s, sizeof s);
     return error;
 }
 
 int gw_hkdf(const struct gw_crypto *c, const uint8_t *secret, size_t secret_size, const uint8_t *info, size_t info_size,
             uint8_t *out, size_t n)
 {
-    uint8_t key[32] = { 0 }, block[32], number = 0;
-    struct gw_span part[3] = { { secret, secret_size }, { NULL, 0 }, { NULL, 0 } };
-    int error = hmac(c, key, part, key);
-    size_t done = 0;
+    struct {
+        uint8_t key[32], block[32];
+    } s = { { 0 }, { 0 } };
+    uint8_t number = 0;
+    struct gw_span part[3] = { { secret, secret_size }, { info, 0 }, { &number, 0 } };
+    int error = hmac(c, s.key, part, s.key);
 
+    part[0].p = s.block;
     part[0].n = 0; /* the first block is made from no block before */
-    part[1].p = info;
     part[1].n = info_size;
-    part[2].p = &number;
     part[2].n = 1;
-    while (error == GW_OK && done < n) {
-        size_t take = n - done < sizeof block ? n - done : sizeof block;
+    for (size_t done = 0; error == GW_OK && done < n; done += sizeof s.block) {
         number++;
-        error = hmac(c, key, part, block);
-        if (error == GW_OK) {
-            memcpy(out + done, block, take);
-        }
-        done += take;
-        part[0].p = block;
-        part[0].n = sizeof block;
+        error = hmac(c, s.key, part, s.block);
+        part[0].n = sizeof s.block;
+        memcpy(out + done, s.block, n - done < sizeof s.block ? n - done : sizeof s.block);
     }
-    gw_wipe(key, sizeof key);
-    gw_wipe(block, sizeof block);
+    gw_wipe(&s, sizeof s);
     if (error != GW_OK) {
         gw_wipe(out, n);
     }
@@ -105,25 +98,26 @@ int gw_hkdf(const struct gw_crypto *c, const uint8_t *secret, size_t secret_size
 int gw_key_unwrap(const struct gw_crypto *c, const uint8_t *kek, size_t kek_size, const uint8_t *wrapped, uint8_t *out,
                   size_t n)
 {
-    static const uint8_t iv[8] = { 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6 };
-    uint8_t in[16], plain[16];
+    struct {
+        uint8_t in[16], plain[16], iv[8];
+    } s;
     int error = c->aes_decrypt == NULL ? GW_ERR_NO_KEY : GW_OK;
 
-    memcpy(plain, wrapped, 8);
+    memset(s.iv, 0xa6, sizeof s.iv);
+    memcpy(s.plain, wrapped, 8);
     memcpy(out, wrapped + 8, n);
     for (size_t t = 6 * (n / 8); t > 0 && error == GW_OK; t--) {
         uint8_t *r = out + (t - 1) % (n / 8) * 8;
-        memcpy(in, plain, 8);
-        in[7] ^= (uint8_t)t; /* at most 24 steps: one byte holds the number */
-        memcpy(in + 8, r, 8);
-        error = c->aes_decrypt(c->ctx, kek, kek_size, in, plain) != 0 ? GW_ERR_CRYPTO : GW_OK;
-        memcpy(r, plain + 8, 8);
+        memcpy(s.in, s.plain, 8);
+        memcpy(s.in + 8, r, 8);
+        s.in[7] ^= (uint8_t)t; /* at most 24 steps: one byte holds the number */
+        error = c->aes_decrypt(c->ctx, kek, kek_size, s.in, s.plain) != 0 ? GW_ERR_CRYPTO : GW_OK;
+        memcpy(r, s.plain + 8, 8);
     }
-    if (error == GW_OK && !gw_equal(plain, iv, sizeof iv)) {
+    if (error == GW_OK && !gw_equal(s.plain, s.iv, sizeof s.iv)) {
         error = GW_ERR_KEY_CHECK;
     }
-    gw_wipe(in, sizeof in);
-    gw_wipe(plain, sizeof plain);
+    gw_wipe(&s, sizeof s);
     if (error != GW_OK) {
         gw_wipe(out, n);
     }

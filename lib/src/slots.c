@@ -193,6 +193,7 @@ int gw_device_confirm(const struct gw_device *dev)
     }
     s.trust_active ^= s.trust_pending;
     s.trust_pending = 0;
+    s.reason = 0; /* what happened before this image is old news */
     return gw_slots_save(dev, &s);
 }
 

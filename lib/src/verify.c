@@ -187,12 +187,11 @@ static int check_slot(const struct gw_device *dev, const struct gw_boot_state *s
 enum gw_verdict gw_slot_verify(const struct gw_device *dev, const struct gw_boot_state *state, enum gw_slot slot,
                                uint8_t *memory, size_t size, struct gw_manifest *m, int *reason)
 {
-    struct gw_manifest own;
     int err = GW_ERR_SPACE;
 
     for (unsigned try = 0; err != GW_OK && try < 2 && size >= GW_VERIFY_MEMORY; try++) {
         err = slot == GW_SLOT_FACTORY ? check_factory(dev, memory)
-                                      : check_slot(dev, state, slot, memory, m != NULL ? m : &own);
+                                      : check_slot(dev, state, slot, memory, m);
     }
     if (reason != NULL) {
         *reason = err;

@@ -118,9 +118,11 @@ static json_t *show_install(struct gwp_device *d)
 
 static json_t *show_records(struct gwp_device *d)
 {
-    static const char *const names[GW_JOURNAL_KINDS] = {"",        "settled",  "void",     "boot",
-                                                        "install", "progress", "rejected", "head serial",
-                                                        "agent",   "agent",    "agent",    "agent"};
+    static const char *const names[GW_JOURNAL_KINDS] = {[GW_REC_BOOT] = "boot",
+                                                        [GW_REC_INSTALL] = "install",
+                                                        [GW_REC_PROGRESS] = "progress",
+                                                        [GW_REC_REJECTED] = "rejected",
+                                                        [GW_REC_HEAD] = "head serial"};
     json_t *list = json_array();
     uint8_t r[GW_RECORD_MAX];
     for (unsigned kind = GW_REC_BOOT; kind < GW_JOURNAL_KINDS; kind++) {
@@ -129,7 +131,8 @@ static json_t *show_records(struct gwp_device *d)
         if (e == GW_ERR_NOTHING) {
             continue;
         }
-        json_t *o = json_pack("{s:s,s:I}", "record", names[kind], "address", (json_int_t)d->journal.at[kind]);
+        json_t *o = json_pack("{s:s,s:I}", "record", names[kind] != NULL ? names[kind] : "agent", "address",
+                              (json_int_t)d->journal.at[kind]);
         set(o, e == GW_OK ? "body" : "error", e == GW_OK ? gwh_show_hex(r, n) : json_string(gw_error_name(e)));
         (void)json_array_append_new(list, o);
     }

@@ -29,7 +29,7 @@ holds() {
     shift
     if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); printf 'FAILED: %s\n' "$name"; fi
 }
-no_leftovers() { [ -z "$(find . -name '*.??????' -not -name '*.cose' -not -name '*.json' | grep -E '\.[A-Za-z0-9]{6}$')" ]; }
+no_leftovers() { [ -z "$(find . -name '*.??????' | grep -E '\.[A-Za-z0-9]{6}$')" ]; }
 mode_is() { [ "$(stat -c %a "$1")" = "$2" ]; }
 same() { cmp -s "$1" "$2"; }
 
@@ -75,8 +75,10 @@ check "a missing file" 3 "No such file" godwit key export nowhere.pem
 bundle="godwit key bundle --root root1.pem --root root2.pem --author author.pem --epoch 1"
 check "key bundle" 0 "signed by 2 of 2" $bundle --version 1 -o trust.cose
 check "key bundle does not overwrite" 1 "not overwritten" $bundle --version 1 -o trust.cose
-check "key bundle with one root" 2 "2 to 4" godwit key bundle --root root1.pem --author author.pem --version 1 --epoch 1 -o x.cose
-check "the same root twice is one" 2 "1 given" godwit key bundle --root root1.pem --root root1.pub.pem --author author.pem \
+check "key bundle with one root" 2 "2 to 4" godwit key bundle --root root1.pem --author author.pem --version 1 \
+    --epoch 1 -o x.cose
+check "the same root twice is one" 2 "1 given" godwit key bundle --root root1.pem --root root1.pub.pem --author \
+    author.pem \
     --version 1 --epoch 1 -o x.cose
 check "key bundle with a policy" 0 "signed by 2 of 2" $bundle --approver approver.pem --distributor distributor.pem \
     --policy author=1,approver=1 --version 2 -o trust2.cose
@@ -84,14 +86,16 @@ check "a policy of nobody" 2 "expected ROLES" $bundle --version 1 --policy boss=
 check "version 0" 1 "VALUE" $bundle --version 0 -o x.cose
 holds "no bundle was left by a refusal" test ! -e x.cose
 check "key bundle --revoke" 0 "" $bundle --author other.pem --revoke author.pem --version 3 -o trust3.cose
-check "a bundle whose second root is elsewhere" 0 "signed by 1 of 2" godwit key bundle --root root1.pem --root root2.pub.pem \
+check "a bundle whose second root is elsewhere" 0 "signed by 1 of 2" godwit key bundle --root root1.pem --root \
+    root2.pub.pem \
     --author author.pem --version 4 --epoch 1 -o half.cose
 check "key sign" 0 "signed by key" godwit key sign half.cose --key root2.pem
 check "key sign twice" 1 "SIGNER_TWICE" godwit key sign half.cose --key root2.pem
 check "inspect a bundle" 0 "trust bundle" godwit inspect trust.cose
 
 # ---- Releases ----------------------------------------------------------------------------------------------------
-check "release build" 0 "next: godwit release sign" $build --version 1.4.0 --sequence 5 --encrypt-to device.pub.pem -o rel/
+check "release build" 0 "next: godwit release sign" $build --version 1.4.0 --sequence 5 --encrypt-to device.pub.pem \
+    -o rel/
 check "release build does not overwrite" 1 "not overwritten" $build --version 1.4.0 --encrypt-to device.pub.pem -o rel/
 check "an unsigned release is refused" 1 "SIGNERS_FEW" godwit release verify rel/ --trust trust.cose
 check "release sign" 0 "signed by key" godwit release sign rel/ --key author.pem
@@ -99,19 +103,26 @@ check "release sign twice" 1 "SIGNER_TWICE" godwit release sign rel/ --key autho
 check "release sign with a public key" 1 "public key" godwit release sign rel/ --key other.pub.pem
 check "release inspect" 0 "version: 1.4.0" godwit release inspect rel/
 check "release inspect --json" 0 '"sequence": 5' godwit release inspect rel/ --json
-check "release verify" 0 "every frame as signed" godwit release verify rel/ --trust trust.cose --root root1.pub --root root2.pub
-check "release verify by the roots beside the bundle" 0 "trust.cose.roots.pem" godwit release verify rel/ --trust trust.cose
-check "release verify with a device's key" 0 "decodes to the signed image" godwit release verify rel/ --trust trust.cose \
+check "release verify" 0 "every frame as signed" godwit release verify rel/ --trust trust.cose --root root1.pub \
+    --root root2.pub
+check "release verify by the roots beside the bundle" 0 "trust.cose.roots.pem" godwit release verify rel/ --trust \
+    trust.cose
+check "release verify with a device's key" 0 "decodes to the signed image" godwit release verify rel/ --trust \
+    trust.cose \
     --with device.pem
 check "release verify with another key" 1 "NO_KEY" godwit release verify rel/ --trust trust.cose --with other.pem
-check "other roots" 1 "refused by" godwit release verify rel/ --trust trust.cose --root author.pub.pem --root other.pub.pem
+check "other roots" 1 "refused by" godwit release verify rel/ --trust trust.cose --root author.pub.pem --root \
+    other.pub.pem
 check "a revoked author" 1 "KEY_REVOKED" godwit release verify rel/ --trust trust3.cose
 check "a policy that asks for more" 1 "SIGNERS_FEW" godwit release verify rel/ --trust trust2.cose
 check "the approver signs" 0 "signed by key" godwit release sign rel/ --key approver.pem
 check "the policy is satisfied" 0 "as the bundle's policy asks" godwit release verify rel/ --trust trust2.cose
 check "no version, no sequence" 2 "no sequence can be made" $build --version spring --encrypt-to device.pub.pem -o x/
 check "sequence from the version" 0 "sequence 1004002" $build --version 1.4.2 --encrypt-to device.pub.pem -o seq/
-check "a floor above the sequence" 1 "FLOOR_ABOVE" $build --version 1.0.0 --floor 9999999 --encrypt-to device.pub.pem -o x/
+check "a version with control characters" 0 "" $build --version $'1.0\e[31m\xc2\x9b1m' --sequence 1 -o escape/
+check "is shown without them" 0 'version: 1.0\x1b[31m\x9b1m' godwit release inspect escape/
+check "a floor above the sequence" 1 "FLOOR_ABOVE" $build --version 1.0.0 --floor 9999999 --encrypt-to \
+    device.pub.pem -o x/
 check "a bad frame size" 2 "multiple of 64" $build --version 1.0.0 --frame-size 1000 -o x/
 : > empty.bin
 check "an empty image" 1 "is empty" godwit release build empty.bin --version 1.0.0 --vendor a.b --class c -o x/
@@ -128,16 +139,20 @@ holds "and keeps them" test -s precious/me
 check "--force replaces a release" 0 "" $build --version 1.4.3 --encrypt-to device.pub.pem -o seq/ --force
 check "what replaced it" 0 "version: 1.4.3" godwit release inspect seq/
 check "not encrypted" 0 "not encrypted" $build --version 1.0.0 -o plain/
-check "aes256, to a KEK and a key" 0 "" $build --version 1.4.4 --sequence 7 --encrypt aes256 --encrypt-to kek:fleet=fleet.kek \
+check "aes256, to a KEK and a key" 0 "" $build --version 1.4.4 --sequence 7 --encrypt aes256 --encrypt-to \
+    kek:fleet=fleet.kek \
     --encrypt-to device.pub.pem --data 7=firmware.bin --cek-out cek.hex -o big/
 holds "the content key is 0600" mode_is cek.hex 600
 check "sign big" 0 "" godwit release sign big/ --key author.pem
-check "a KEK opens it" 0 "opened with the key given" godwit release verify big/ --trust trust.cose --with kek:fleet=fleet.kek
+check "a KEK opens it" 0 "opened with the key given" godwit release verify big/ --trust trust.cose --with \
+    kek:fleet=fleet.kek
 check "grant with a key that has one" 0 "1 grant" godwit release grant rel/ --to other.pub.pem --with device.pem
-check "the new grant opens" 0 "decodes to the signed image" godwit release verify rel/ --trust trust.cose --with other.pem
+check "the new grant opens" 0 "decodes to the signed image" godwit release verify rel/ --trust trust.cose --with \
+    other.pem
 check "grant with no key" 1 "NO_KEY" godwit release grant rel/ --to stranger.pub.pem --with stranger.pem
 check "grant with the content key" 0 "1 grant" godwit release grant big/ --to stranger.pub.pem --cek cek.hex
-check "grant with the content key of another release" 1 "KEY_CHECK" godwit release grant rel/ --to stranger.pub.pem --cek cek.hex
+check "grant with the content key of another release" 1 "KEY_CHECK" godwit release grant rel/ --to stranger.pub.pem \
+    --cek cek.hex
 cp -r big foreign; rm foreign/grants/*; cp rel/grants/* foreign/grants/
 check "grants of another release" 1 "is refused" godwit release verify foreign/ --trust trust.cose --with device.pem
 rm foreign/grants/*
@@ -156,15 +171,21 @@ check "is refused too" 1 "EXPIRED" godwit release verify old/ --trust trust.cose
 # ---- Signatures from elsewhere -----------------------------------------------------------------------------------
 check "build for signing elsewhere" 0 "" $build --version 2.0.0 --encrypt-to device.pub.pem -o away/
 check "digest out" 0 "32 bytes" godwit release sign away/ --public author.pub.pem --digest-out digest
+check "digest out without a key" 0 "a P-256 key" godwit release sign away/ --digest-out digest1
+holds "the same digest" same digest digest1
 openssl pkeyutl -sign -inkey author.pem -in digest -out sig 2>/dev/null
 openssl pkeyutl -sign -inkey other.pem -in digest -out wrongsig 2>/dev/null
-check "a signature by another key" 1 "SIGNATURE" godwit release sign away/ --public author.pub.pem --signature-in wrongsig
+check "a signature by another key" 1 "SIGNATURE" godwit release sign away/ --public author.pub.pem --signature-in \
+    wrongsig
 head -c 20 sig > shortsig
-check "a signature of the wrong size" 1 "20 bytes" godwit release sign away/ --public author.pub.pem --signature-in shortsig
+check "a signature of the wrong size" 1 "20 bytes" godwit release sign away/ --public author.pub.pem --signature-in \
+    shortsig
 check "signature in" 0 "signed by key" godwit release sign away/ --public author.pub.pem --signature-in sig
 check "verifies" 0 "every frame" godwit release verify away/ --trust trust.cose
-check "key without a way" 2 "expected --key" godwit release sign away/ --public author.pub.pem
-check "a bundle with RSA keys" 0 "" godwit key bundle --root root1.pem --root rsa3.pem --author rsa2.pem --version 1 --epoch 1 -o rsa.cose
+check "key without a way" 2 "expected one of" godwit release sign away/ --public author.pub.pem
+check "signature without a key" 2 "expected one of" godwit release sign away/ --signature-in sig
+check "a bundle with RSA keys" 0 "" godwit key bundle --root root1.pem --root rsa3.pem --author rsa2.pem --version 1 \
+    --epoch 1 -o rsa.cose
 check "digest out, RSA" 0 "32 bytes" godwit release sign away/ --public rsa2.pub.pem --digest-out digest2
 openssl pkeyutl -sign -inkey rsa2.pem -in digest2 -out sig2 -pkeyopt digest:sha256 -pkeyopt rsa_padding_mode:pss \
     -pkeyopt rsa_pss_saltlen:32 2>/dev/null
@@ -197,8 +218,10 @@ check "inspect something large" 1 "LIMIT" godwit inspect firmware.bin
 check "inspect a folder that is not there" 3 "does not" godwit release inspect nowhere/
 
 # ---- Devices -----------------------------------------------------------------------------------------------------
-provision="godwit device provision --vendor example.com --class sensor-c3 --hardware 1 --root root1.pub.pem --root root2.pub.pem"
-check "device provision" 0 "identity of dev1" $provision --id dev1 --device-key device.pem --kek fleet=fleet.kek -o dev1.identity
+provision="godwit device provision --vendor example.com --class sensor-c3 --hardware 1"
+provision="$provision --root root1.pub.pem --root root2.pub.pem"
+check "device provision" 0 "identity of dev1" $provision --id dev1 --device-key device.pem --kek fleet=fleet.kek -o \
+    dev1.identity
 holds "identities are 0600" mode_is dev1.identity 600
 check "provision does not overwrite" 1 "not overwritten" $provision --id dev1 -o dev1.identity
 check "a bad device id" 1 "VALUE" $provision --id "dev 1" -o x.identity
@@ -207,7 +230,8 @@ check "inspect hides secrets" 0 "secret: hidden" godwit inspect dev1.identity
 secret=$(openssl pkey -in device.pem -text -noout 2>/dev/null | sed -n '/priv:/,/pub:/p' | tr -dc '0-9a-f' | cut -c1-20)
 holds "no secret is printed" test -z "$(godwit inspect dev1.identity --json | grep -i "${secret:-missing}")"
 init="godwit-device init dev1 --identity dev1.identity --slot-size 256K"
-check "a bundle by other roots" 1 "refused by the roots" godwit-device init dev1 --identity dev1.identity --trust rsa.cose
+check "a bundle by other roots" 1 "refused by the roots" godwit-device init dev1 --identity dev1.identity --trust \
+    rsa.cose
 check "init" 0 "limited layout" $init --trust trust.cose
 check "init does not overwrite" 1 "not overwritten" $init --trust trust.cose
 holds "the flash is 0600" mode_is dev1/flash.bin 600
@@ -237,7 +261,8 @@ check "a component without a place" 1 "COMPONENT" godwit-device install dev1 big
 check "a revoking bundle waits" 0 "waits" godwit-device trust dev1 trust3.cose
 check "an older bundle" 1 "TRUST_OLDER" godwit-device trust dev1 trust2.cose
 check "a forged bundle" 1 "refused" godwit-device trust dev1 rsa.cose
-check "a release for another class" 0 "" godwit release build firmware.bin --version 3.0.0 --vendor example.com --class other -o class/
+check "a release for another class" 0 "" godwit release build firmware.bin --version 3.0.0 --vendor example.com \
+    --class other -o class/
 godwit release sign class/ --key other.pem 2>/dev/null
 check "is refused by class" 1 "CLASS" godwit-device install dev1 class/
 check "a release for another device" 0 "" $build --version 3.0.0 --device dev9 -o one/
@@ -253,8 +278,10 @@ check "remembers" 1 "REJECTED_BEFORE" godwit-device install dev1 next/
 check "a bad reason" 2 "expected 1 to 255" godwit-device reject dev1 --reason 999
 check "a bad cause" 2 "--cause flood" godwit-device boot dev1 --cause flood
 echo factory-image-factory-image > factory.bin
-check "provision with a factory image" 0 "" $provision --id dev3 --factory factory.bin --device-key device.pem -o dev3.identity
-check "init without it" 1 "names a factory image" godwit-device init dev3 --layout extended --identity dev3.identity --trust trust.cose
+check "provision with a factory image" 0 "" $provision --id dev3 --factory factory.bin --device-key device.pem -o \
+    dev3.identity
+check "init without it" 1 "names a factory image" godwit-device init dev3 --layout extended --identity dev3.identity \
+    --trust trust.cose
 check "init with it, mixed blocks" 0 "extended" godwit-device init dev3 --layout extended --identity dev3.identity \
     --trust trust.cose --factory factory.bin --erase-size mixed --write-size 32 --data 7=128K
 check "boots the factory image" 0 "starts slot factory" godwit-device boot dev3

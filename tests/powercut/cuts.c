@@ -166,9 +166,8 @@ static void cut_again(struct run *r, const char *device, const struct plan *plan
     struct flashsim_cut history[2] = { *first }, list[SHAPES_MAX];
     uint64_t seed = seed_after(plan->seed, first);
 
-    counts->second_operations += operations;
     for (uint32_t op = 0; op < operations; op++) {
-        if (plan->second_of > 1 && mix(seed, op) % plan->second_of != 0) {
+        if (mix(seed, op) % counts->second_of != 0) {
             continue;
         }
         unsigned n = choose(list, &trace[op], op, r->d.config.write_size, plan->shapes[1], seed);
@@ -195,6 +194,21 @@ static void *make(size_t n)
     return p;
 }
 
+/* One in how many operations is cut again, so that the budget is kept? What follows a cut is about as long as the run. */
+static uint32_t second_of(const struct run *r, const struct plan *plan, const struct flashsim_op *trace, uint32_t operations)
+{
+    struct flashsim_cut list[SHAPES_MAX];
+    uint64_t first = 0;
+
+    if (plan->budget == 0 || plan->budget == EVERY) {
+        return plan->budget == EVERY;
+    }
+    for (uint32_t op = 0; op < operations; op++) {
+        first += choose(list, &trace[op], op, r->d.config.write_size, plan->shapes[0], plan->seed);
+    }
+    return (uint32_t)(first * operations * (plan->shapes[1] == 0 ? 2 : 12) / plan->budget) + 1;
+}
+
 void cuts_run(struct run *r, const char *device, const struct plan *plan, struct counts *counts)
 {
     struct flashsim_op *trace = make(2 * OPERATIONS_MAX * sizeof *trace), *trace2 = trace + OPERATIONS_MAX;
@@ -210,6 +224,7 @@ void cuts_run(struct run *r, const char *device, const struct plan *plan, struct
         operations = OPERATIONS_MAX;
     }
     counts->operations = operations;
+    counts->second_of = second_of(r, plan, trace, operations);
     for (uint32_t op = plan->stripe; op < operations; op += plan->stripes) {
         unsigned n = choose(list, &trace[op], op, r->d.config.write_size, plan->shapes[0], plan->seed);
         for (unsigned i = 0; i < n; i++) {
@@ -220,7 +235,7 @@ void cuts_run(struct run *r, const char *device, const struct plan *plan, struct
             }
             take(r, &point);
             uint32_t after = go_to_goal(r, seed_after(plan->seed, &list[i]), trace2, counts);
-            if (plan->second_of != 0 && after != 0) {
+            if (counts->second_of != 0 && after != 0) {
                 cut_again(r, device, plan, &list[i], &point, trace2, after < OPERATIONS_MAX ? after : OPERATIONS_MAX, counts);
             }
         }

@@ -19,7 +19,6 @@
 #include "powercut.h"
 
 #define STRIPES 4u
-#define HANG_SECONDS 60u /* one job's progress is watched by the second */
 
 static const char *const erase_names[SIMDEV_ERASES] = { "1k", "4k", "64k", "mix", "big" };
 
@@ -29,27 +28,27 @@ struct device {
     struct plan quick, full; /* stripes 0: not in this tier */
 };
 
-#define ALL(second) { .shapes = { 2, 1 }, .second_of = (second), .seed = 1, .stripes = STRIPES }
-#define SAMPLE(second) { .shapes = { 2, 0 }, .second_of = (second), .seed = 1, .stripes = STRIPES }
-#define SOME(second) { .shapes = { 1, 0 }, .second_of = (second), .seed = 1, .stripes = STRIPES }
-#define FEW(second) { .shapes = { 0, 0 }, .second_of = (second), .seed = 1, .stripes = STRIPES }
+/* First cuts at every operation, in all, in the telling or in two shapes; the second ones in two shapes. */
+#define ALL(second) { .shapes = { 2, 0 }, .budget = (second), .seed = 1, .stripes = STRIPES }
+#define TELLING(second) { .shapes = { 1, 0 }, .budget = (second), .seed = 1, .stripes = STRIPES }
+#define TWO(second) { .shapes = { 0, 0 }, .budget = (second), .seed = 1, .stripes = STRIPES }
 #define NOT { .stripes = 0 }
 
 static const struct device devices[] = {
-    { "4k.8", SOME(64), SAMPLE(1) },
-    { "4k.8.ext", NOT, SAMPLE(8) },
-    { "4k.1.ext.zero", NOT, SAMPLE(8) },
-    { "4k.2", NOT, SAMPLE(16) },
-    { "4k.4.f4096", NOT, SAMPLE(8) },
-    { "4k.16.ecc", NOT, SAMPLE(4) },
-    { "4k.32.ext", NOT, SAMPLE(8) },
-    { "1k.8.ext", NOT, SAMPLE(4) },
-    { "1k.32.ecc", FEW(16), SAMPLE(4) },
-    { "1k.4.zero.f4096", NOT, SAMPLE(8) },
-    { "64k.4", NOT, SAMPLE(16) },
-    { "64k.8.ext.ecc", NOT, SAMPLE(16) },
-    { "mix.4.ext", FEW(16), SAMPLE(8) },
-    { "mix.16.ecc.zero", NOT, SAMPLE(8) },
+    { "1k.8.f4096", TELLING(150), ALL(EVERY) },
+    { "1k.32.ecc", TWO(100), ALL(5000) },
+    { "1k.1.ext.zero", NOT, ALL(5000) },
+    { "1k.4.ext", NOT, ALL(5000) },
+    { "4k.1", NOT, ALL(3000) },
+    { "4k.2.ext", NOT, ALL(3000) },
+    { "4k.8", TWO(100), ALL(5000) },
+    { "4k.4.zero.f4096", NOT, ALL(5000) },
+    { "4k.16.ecc", NOT, ALL(5000) },
+    { "4k.32.ext", NOT, ALL(3000) },
+    { "64k.4", NOT, ALL(1000) },
+    { "64k.8.ext.ecc", NOT, ALL(1000) },
+    { "mix.4.ext", TWO(100), ALL(5000) },
+    { "mix.16.ecc.zero", NOT, ALL(5000) },
 };
 #define DEVICES (sizeof devices / sizeof devices[0])
 
@@ -135,7 +134,7 @@ static void add_counts(struct counts *sum, const struct counts *c)
     __atomic_add_fetch(&sum->second, c->second, __ATOMIC_RELAXED);
     __atomic_add_fetch(&sum->bricks, c->bricks, __ATOMIC_RELAXED);
     __atomic_add_fetch(&sum->losses, c->losses, __ATOMIC_RELAXED);
-    __atomic_add_fetch(&sum->second_operations, c->second_operations, __ATOMIC_RELAXED);
+    __atomic_store_n(&sum->second_of, c->second_of, __ATOMIC_RELAXED);
     __atomic_store_n(&sum->operations, c->operations, __ATOMIC_RELAXED);
 }
 
@@ -196,7 +195,7 @@ static void real_pass(struct shared *shared)
     static struct run r;
     struct simdev_config config;
     struct counts counts = { 0 };
-    struct plan plan = { .shapes = { 0, 0 }, .second_of = 0, .seed = 7, .stripes = 1 };
+    struct plan plan = { .shapes = { 0, 0 }, .budget = 0, .seed = 7, .stripes = 1 };
 
     if (parse_device("4k.8.real", &config) && run_prepare(&r, find_scenario("update", 6), &config, false)) {
         cuts_run(&r, "4k.8.real", &plan, &counts);
@@ -214,20 +213,19 @@ static void real_pass(struct shared *shared)
 static unsigned report(const struct options *o, const struct shared *shared)
 {
     unsigned names = 0;
+    char second[32];
 
     for (unsigned s = 0; s < scenario_count; s++) {
         bool any = false;
         for (unsigned d = 0; d < DEVICES; d++) {
             const struct counts *c = &shared->of[s][d];
-            const struct plan *p = plan_of(o, d);
             if (!wanted(o, s, d)) {
                 continue;
             }
             any = true;
-            printf("%-18s %-16s %6u operations %8llu cuts; second cuts at %s, %s\n", scenarios[s].name, devices[d].name,
-                   (unsigned)c->operations, (unsigned long long)c->cuts,
-                   p->second_of == 1 ? "every operation" : "some operations",
-                   p->shapes[1] == 0 ? "shapes sampled" : "telling shapes");
+            snprintf(second, sizeof second, c->second_of == 1 ? "every" : "one in %u", (unsigned)c->second_of);
+            printf("%-18s %-16s %6u operations %8llu cuts; again at %s of the operations that follow\n", scenarios[s].name,
+                   devices[d].name, (unsigned)c->operations, (unsigned long long)c->cuts, second);
         }
         names += any;
     }

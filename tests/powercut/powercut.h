@@ -82,16 +82,18 @@ void run_log(const struct flashsim_op *op, uint32_t number);
 
 /* ---- Cuts ------------------------------------------------------------------------------------------------------ */
 
+#define EVERY 0xffffffffu
+
 struct plan {
     unsigned shapes[2];   /* of the first and the second cut: 0 one or two by seed, 1 the telling ones, 2 all */
-    unsigned second_of;   /* one in so many operations is cut in the second cut, by seed; 1: every one; 0: no second cut */
+    uint32_t budget;      /* about so many second cuts, spread by seed over the operations; 0: none; EVERY: at every one */
     uint64_t seed;
     unsigned stripe, stripes; /* this process makes the first cuts at every stripes-th operation */
 };
 struct counts {
     uint64_t cuts, second, bricks, losses;
     uint32_t operations; /* of the run without cuts */
-    uint64_t second_operations;
+    uint32_t second_of;  /* second cuts were made at one in so many operations; 0: none */
 };
 /* Runs all cuts of a plan; failures are printed with their replay strings. */
 void cuts_run(struct run *r, const char *device, const struct plan *plan, struct counts *counts);

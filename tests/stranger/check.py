@@ -54,7 +54,7 @@ def parse(data):
     return value
 
 
-# ---- Section 2: keys, signatures, policies ------------------------------------------------------------------------
+# ---- Section 2: keys, signatures, policies -------------------------------------------------------
 
 def thumbprint(key):
     required = (1, -1, -2, -3) if key[1] == 2 else (1, -1, -2)
@@ -111,10 +111,11 @@ def key_of_pem(path):
     if isinstance(key, ec.EllipticCurvePublicKey):
         return {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")}
     size = lambda n: (n.bit_length() + 7) // 8
-    return {1: 3, 3: -37, -1: numbers.n.to_bytes(size(numbers.n), "big"), -2: numbers.e.to_bytes(size(numbers.e), "big")}
+    return {1: 3, 3: -37, -1: numbers.n.to_bytes(size(numbers.n), "big"),
+            -2: numbers.e.to_bytes(size(numbers.e), "big")}
 
 
-# ---- Sections 5 and 6: content key, payloads ------------------------------------------------------------------------
+# ---- Sections 5 and 6: content key, payloads -----------------------------------------------------
 
 def unwrap(kek, wrapped):
     return aes_key_unwrap(kek, wrapped)
@@ -166,7 +167,7 @@ def decrypt(content, cek, cipher, component, variant, payload):
     return worker.update(content) + worker.finalize()
 
 
-# ---- A whole release ---------------------------------------------------------------------------------------------------
+# ---- A whole release -----------------------------------------------------------------------------
 
 def check_bundle(path, roots):
     found, payload = signers(cbor2.loads(path.read_bytes()), "godwit/trust/1", roots)
@@ -244,7 +245,7 @@ def check_release(release, trust, keks, privates, images):
     check_payloads(release, manifest, cek, images)
 
 
-# ---- What the programs make ---------------------------------------------------------------------------------------------
+# ---- What the programs make ----------------------------------------------------------------------
 
 def godwit(work, *arguments):
     subprocess.run([BIN / "godwit", *arguments], cwd=work, check=True, capture_output=True, stdin=subprocess.DEVNULL)
@@ -304,8 +305,9 @@ def main(work):
     godwit(work, "release", "head", "rel128", "--key", "distributor.pem")
     check_release(work / "rel128", trust, {b"fleet": fleet, b"old": old}, {kid: device}, {0: [image]})
 
-    build(work, "rel256", "--encrypt", "aes256", "--encrypt-to", "device.pub.pem", "--encrypt-to", "kek:fleet=fleet.kek",
-          "--data", "7=data.bin", "--frame-size", "512", "--floor", "5", "--device", "dev1", "--needs-hardware", "1-3")
+    build(work, "rel256", "--encrypt", "aes256", "--encrypt-to", "device.pub.pem", "--encrypt-to",
+          "kek:fleet=fleet.kek", "--data", "7=data.bin", "--frame-size", "512", "--floor", "5", "--device", "dev1",
+          "--needs-hardware", "1-3")
     godwit(work, "release", "sign", "rel256", "--key", "rsa.pem")
     check_release(work / "rel256", trust, {b"fleet": fleet}, {kid: device}, {0: [image], 7: [data]})
 

@@ -128,6 +128,7 @@ static void test_roots(void **state)
     assert_int_equal(parse_of(&is), GW_OK);
     keys[2] = keys[0];
     assert_int_equal(parse_of(&is), GW_ERR_VALUE);
+    keys[2] = w.bundle_keys[2];
     keys[2].algorithm = -8;
     assert_int_equal(parse_of(&is), GW_ERR_ALGORITHM);
 }

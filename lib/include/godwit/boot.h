@@ -146,7 +146,7 @@ GW_MUST_USE int gw_device_steady(const struct gw_device *dev);
  * Checks what is in a slot: manifest (signatures by the policy of the bundle that applies to the slot, vendor, class,
  * device, floor) and the digests of all its components; the factory image by its digest in the identity. Reads twice before it condemns.
  * `memory` is used for identity, bundle and manifest in turn: at least GW_VERIFY_MEMORY bytes. On GW_VERDICT_OK
- * `m` (may be NULL for the factory) views the manifest in `memory`. `reason` (may be NULL): an error, or 0.
+ * `m` (may be NULL for the factory alone) views the manifest in `memory`. `reason` (may be NULL): an error, or 0.
  */
 #define GW_VERIFY_MEMORY (GW_TRUST_MAX + GW_MANIFEST_MAX)
 enum gw_verdict gw_slot_verify(const struct gw_device *dev, const struct gw_boot_state *state, enum gw_slot slot,
@@ -167,7 +167,8 @@ void gw_handover_encode(const struct gw_handover *h, uint8_t bytes[GW_HANDOVER_S
 GW_MUST_USE int gw_handover_decode(struct gw_handover *h, const uint8_t bytes[GW_HANDOVER_SIZE]);
 
 /*
- * The whole of boot up to the jump: mount, decide, verify, record. GW_OK: start h->slot (watchdog first if *watchdog).
+ * The whole of boot up to the jump: mount, decide, verify, record. The device's description is taken as it is: check
+ * it with gw_device_mount() or gw_layout_check() when the product is made. GW_OK: start h->slot (watchdog first if *watchdog).
  * GW_ERR_NO_IMAGE: recovery. Other errors: the flash failed; recovery, and say so. `memory`: GW_VERIFY_MEMORY bytes.
  */
 GW_MUST_USE int gw_boot_run(const struct gw_device *dev, enum gw_cause cause, uint8_t *memory, size_t size,
