@@ -33,8 +33,8 @@ struct gw_identity {
 };
 
 /*
- * Parses an identity object (SPEC.md, section 9). `roots` (may be NULL) receives views into the bytes. Secrets in it are skipped;
- * gw_identity_keystore() serves them.
+ * Parses an identity object (SPEC.md, section 9). `roots` (may be NULL) receives views into the bytes. Secrets in it
+ * are checked and not kept; gw_identity_keystore() serves them.
  */
 GW_MUST_USE int gw_identity_parse(struct gw_identity *id, struct gw_roots *roots, const uint8_t *bytes, size_t n);
 
@@ -149,7 +149,7 @@ struct gw_dependency {
  */
 GW_MUST_USE int gw_manifest_open(struct gw_manifest *m, const struct gw_crypto *crypto, const struct gw_trust *trust,
                                  const uint8_t *cose, size_t n);
-/* Parses the signed map alone (digest stays zero), for showing it. Nothing that installs or boots accepts its result. */
+/* Parses the signed map alone (digest stays zero), for showing it: nothing installs or boots by its result. */
 GW_MUST_USE int gw_manifest_parse(struct gw_manifest *m, const uint8_t *map, size_t n);
 
 GW_MUST_USE int gw_manifest_component(const struct gw_manifest *m, uint32_t i, struct gw_component *c);
