@@ -38,8 +38,10 @@ def without_comments(text):
 
 def function_types():
     """Names of typedefs of functions and of pointers to functions."""
-    text = "".join(without_comments(p.read_text()) for folder in ("lib", "boot") for p in (ROOT / folder).rglob("*.[ch]"))
-    return set(re.findall(r"typedef [^;({]*?\b(\w+)\([^*]", text)) | set(re.findall(r"typedef [^;({]*\(\*(\w+)\)\(", text))
+    files = [p for folder in ("lib", "boot") for p in (ROOT / folder).rglob("*.[ch]")]
+    text = "".join(without_comments(p.read_text()) for p in files)
+    functions = re.findall(r"typedef [^;({]*?\b(\w+)\([^*]", text)
+    return set(functions + re.findall(r"typedef [^;({]*\(\*(\w+)\)\(", text))
 
 
 # A parameter that is a function, and a name that stands as an argument of a call.
