@@ -280,10 +280,7 @@ static int bad_frame(struct gw_install *inst, uint32_t length)
 {
     inst->asked_again += length;
     inst->refused++;
-    if (inst->refused >= BAD_FRAMES_MAX) {
-        inst->error = GW_ERR_FRAME_HASH;
-    }
-    return GW_ERR_FRAME_HASH;
+    return inst->refused < BAD_FRAMES_MAX ? GW_ERR_FRAME_HASH : GW_ERR_SOURCE;
 }
 
 static int st_fetch(struct gw_install *inst)

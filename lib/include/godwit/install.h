@@ -117,8 +117,8 @@ GW_MUST_USE int gw_install_push(struct gw_install *inst, const uint8_t *bytes, s
 GW_MUST_USE int gw_install_end(struct gw_install *inst);
 
 /*
- * One unit of work. GW_MORE: call again; GW_WANT: push bytes; GW_DONE: call finish. GW_ERR_FRAME_HASH is not latched:
- * the frame was dropped and is wanted again, three times in a row at most.
+ * One unit of work. GW_MORE: call again; GW_WANT: push bytes; GW_DONE: call finish. GW_ERR_FRAME_HASH alone is not the
+ * end: the frame was dropped and is wanted again. After three in a row: GW_ERR_SOURCE. Errors stay.
  */
 GW_MUST_USE int gw_install_poll(struct gw_install *inst);
 
