@@ -137,11 +137,28 @@ static int record(struct boot *b, enum gw_cause cause, struct gw_decision *d)
     return err;
 }
 
+/* Decides, records, fills the hand-over. `err`: what mounting the journal said; it may be readable all the same. */
+static GW_NOINLINE int choose(struct boot *b, enum gw_cause cause, int err, bool rebuilt, struct gw_handover *h,
+                              bool *watchdog)
+{
+    struct gw_decision d;
+
+    decide(b, cause, &d);
+    d.changed = d.changed || rebuilt;
+    int failed = record(b, cause, &d);
+    failed = err != GW_OK ? err : failed;
+    hand_over(b, &d, cause, h);
+    if (failed != GW_OK) {
+        h->reason = (uint8_t)-failed;
+    }
+    *watchdog = d.watchdog;
+    return d.action == GW_ACTION_START ? GW_OK : GW_ERR_NO_IMAGE;
+}
+
 int gw_boot_run(const struct gw_device *dev, enum gw_cause cause, uint8_t *memory, size_t size, struct gw_handover *h,
                 bool *watchdog)
 {
     struct boot b = { .dev = dev, .memory = memory, .size = size };
-    struct gw_decision d;
     bool rebuilt = false;
 
     if (size < GW_VERIFY_MEMORY) {
@@ -156,16 +173,7 @@ int gw_boot_run(const struct gw_device *dev, enum gw_cause cause, uint8_t *memor
     if (dev->layout->factory.size == 0) {
         b.verdict[GW_SLOT_FACTORY] = GW_VERDICT_BAD;
     }
-    decide(&b, cause, &d);
-    d.changed = d.changed || rebuilt;
-    int failed = record(&b, cause, &d);
-    failed = err != GW_OK ? err : failed; /* the journal could be read, if at all, but not written */
-    hand_over(&b, &d, cause, h);
-    if (failed != GW_OK) {
-        h->reason = (uint8_t)-failed;
-    }
-    *watchdog = d.watchdog;
-    return d.action == GW_ACTION_START ? GW_OK : GW_ERR_NO_IMAGE;
+    return choose(&b, cause, err, rebuilt, h, watchdog);
 }
 
 void gw_handover_encode(const struct gw_handover *h, uint8_t bytes[GW_HANDOVER_SIZE])

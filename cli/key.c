@@ -446,7 +446,7 @@ static int run_bundle(const struct gwh_args *a, struct gwh_error *err)
 
 static const struct gwh_option sign_options[] = {
     {"key", "KEY", "private key of a root", false, false},
-    {"public", "KEY", "its public key, when the private one is elsewhere", false, false},
+    {"public", "KEY", "its public key, when the private one is elsewhere; a P-256 key if not given", false, false},
     {"digest-out", "FILE", "write the 32 bytes that it has to sign", false, false},
     {"signature-in", "FILE", "take the signature that it made", false, false},
     CLI_PASSPHRASE,

@@ -100,7 +100,8 @@ static int sign_elsewhere(const struct gwh_args *a, const struct gwh_object *o, 
     if (digest != NULL) {
         int e = gwh_object_digest_out(o, key, digest, gwh_flag(a, "force"), err);
         if (e == GWH_OK) {
-            gwh_note("%s: the 32 bytes that this key has to sign are in %s", o->path, digest);
+            gwh_note("%s: the 32 bytes that %s has to sign are in %s", o->path,
+                     key->evp != NULL ? "this key" : "a P-256 key (name an RSA key with --public)", digest);
         }
         return e;
     }
@@ -110,19 +111,23 @@ static int sign_elsewhere(const struct gwh_args *a, const struct gwh_object *o, 
 int cli_sign(const struct gwh_args *a, const struct gwh_object *o, struct gwh_error *err)
 {
     const char *private_path = gwh_text(a, "key"), *public_path = gwh_text(a, "public");
-    unsigned ways = (unsigned)(gwh_flag(a, "digest-out") + gwh_flag(a, "signature-in"));
+    bool digest = gwh_flag(a, "digest-out"), signature = gwh_flag(a, "signature-in");
     struct gwh_key key = {0};
     struct gwh_buf secret = {0};
     const char *passphrase = NULL;
-    if ((private_path != NULL) == (public_path != NULL) || ways != (public_path != NULL)) {
+    if (digest + signature + (private_path != NULL) != 1 || (private_path != NULL && public_path != NULL) ||
+        (signature && public_path == NULL)) {
         (void)gwh_fail(err, GWH_USAGE,
-                       "expected --key KEY.pem, or --public KEY.pub.pem with either --digest-out or --signature-in");
+                       "expected one of --key KEY.pem, --digest-out FILE, --signature-in FILE --public KEY.pub.pem");
         return gwh_hint(err, "godwit %s sign --help", a->command->noun);
     }
     int e = cli_passphrase(a, &secret, &passphrase, err);
-    if (e == GWH_OK) {
-        e = private_path != NULL ? gwh_key_load_private(&key, private_path, passphrase, err)
-                                 : gwh_key_load(&key, public_path, passphrase, err);
+    if (e == GWH_OK && private_path != NULL) {
+        e = gwh_key_load_private(&key, private_path, passphrase, err);
+    } else if (e == GWH_OK && public_path != NULL) {
+        e = gwh_key_load(&key, public_path, passphrase, err);
+    } else {
+        key.pub.algorithm = GW_ALG_ES256; /* the digest depends on no more than that */
     }
     gwh_buf_free(&secret);
     if (e == GWH_OK) {

@@ -1,6 +1,6 @@
 /*
- * fuzz_manifest.c - manifests, signed and bare: what is accepted keeps every rule of SPEC.md section 4 when it is walked
- * again by the accessors.
+ * fuzz_manifest.c - manifests, signed and bare: what is accepted keeps every rule of SPEC.md section 4 when it is
+ * walked again by the accessors.
  */
 #include "fuzz_formats.h"
 

@@ -1,6 +1,6 @@
 /*
- * fuzz_plan.c - the plan: 48 bytes of facts, then a manifest (bare). Whatever is chosen, the facts allow; the same facts
- * give the same plan; a refusal writes nothing.
+ * fuzz_plan.c - the plan: 48 bytes of facts, then a manifest (bare). Whatever is chosen, the facts allow; the same
+ * facts give the same plan; a refusal writes nothing.
  */
 #include "fuzz_formats.h"
 

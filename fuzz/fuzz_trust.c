@@ -1,6 +1,6 @@
 /*
- * fuzz_trust.c - trust bundles, signed and bare: what is accepted holds strong, distinct keys and a policy that asks for
- * something.
+ * fuzz_trust.c - trust bundles, signed and bare: what is accepted holds strong, distinct keys and a policy that asks
+ * for something.
  */
 #include "fuzz_formats.h"
 

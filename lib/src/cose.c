@@ -1,8 +1,8 @@
 /*
  * cose.c - COSE_Sign and COSE_Key, as cose.h describes them.
  *
- * What it keeps true: the payload is hashed where it lies and never parsed here; a key is found by its kid, and then its
- * own algorithm, roles and revocation decide; a failure of the crypto library ends the check and is never a verdict.
+ * What it keeps true: the payload is hashed where it lies and never parsed here; a key is found by its kid, and then
+ * its own algorithm, roles and revocation decide; a failure of the crypto library ends the check and is no verdict.
  */
 #include <string.h>
 
@@ -127,8 +127,8 @@ int32_t gw_cose_algorithm(struct gw_cbor *c)
 }
 
 /*
- * The labels of one header. In the unprotected one any may be, text too: gw_cbor_item() has checked the map, what is not
- * known is skipped.
+ * The labels of one header. In the unprotected one any may be, text too: gw_cbor_item() has checked the map, what is
+ * not known is skipped.
  */
 static void read_labels(struct gw_cbor *outer, struct gw_span map, bool is_protected, struct gw_cose_header *h)
 {

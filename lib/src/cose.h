@@ -49,17 +49,18 @@ struct gw_keyring {
 
 /*
  * Verifies a COSE_Sign object by a policy: for every set of lines, at least the sum of their counts of distinct keys
- * with one of their roles signed. Signatures that do not verify are not fatal if the policy is satisfied by others; if it is
- * not, the first reason found is returned (SIGNATURE, KEY_REVOKED, KEY_ROLE, ALGORITHM, SIGNER_TWICE, KEY_UNKNOWN, SIGNERS_FEW).
+ * with one of their roles signed. Signatures that do not verify are not fatal if others satisfy the policy; if they do
+ * not, the first reason found is returned (SIGNATURE, KEY_REVOKED, KEY_ROLE, ALGORITHM, SIGNER_TWICE, KEY_UNKNOWN,
+ * SIGNERS_FEW).
  * `payload` receives the signed bytes.
  */
 GW_MUST_USE int gw_cose_verify(const struct gw_keyring *ring, const char *type, const struct gw_policy_line *policy,
                                uint32_t policy_count, const uint8_t *cose, size_t n, struct gw_span *payload);
 
 /*
- * Reads a COSE_Key (RFC 9052 section 7; RFC 9053 section 7.1, RFC 8230) that signs, with its algorithm, or one for ECDH,
- * without (key->algorithm is 0). Each has one encoding, SPEC.md section 2: anything else is GW_ERR_ALGORITHM, a key of
- * another size GW_ERR_KEY_WEAK.
+ * Reads a COSE_Key (RFC 9052 section 7; RFC 9053 section 7.1, RFC 8230) that signs, with its algorithm, or one for
+ * ECDH, without (key->algorithm is 0). Each has one encoding, SPEC.md section 2: anything else is GW_ERR_ALGORITHM, a
+ * key of another size GW_ERR_KEY_WEAK.
  */
 void gw_cose_key(struct gw_cbor *c, struct gw_pubkey *key, bool signs);
 /* How often the bytes of `part` stand in `whole`. A public x (or n) that stands twice in a list is one key twice. */
@@ -73,7 +74,7 @@ struct gw_cose_header {
     struct gw_span kid;      /* n 0: none */
     struct gw_span key;      /* encoded ephemeral COSE_Key; n 0: none */
     struct gw_span manifest; /* digest that a grant is bound to, from the protected header; n 0: none */
-    int32_t algorithm;       /* from the protected header; from the unprotected one only if the other is empty; 0: none */
+    int32_t algorithm;       /* from the unprotected header only if the protected one is empty; 0: none */
 };
 void gw_cose_headers(struct gw_cbor *c, struct gw_cose_header *h);
 

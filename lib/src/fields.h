@@ -15,7 +15,7 @@ enum gw_field_kind {
     GW_FIELD_FIXED,   /* byte string of `most` bytes, copied */
     GW_FIELD_BYTES,   /* struct gw_span, length in least..most; most 0: no end */
     GW_FIELD_TEXT,    /* the same, UTF-8 */
-    GW_FIELD_LIST,    /* struct gw_span of a whole array with 1..most items; number of items at offset `least`, if not 0 */
+    GW_FIELD_LIST,    /* struct gw_span: a whole array of 1..most items; `least`, if not 0, is where their number goes */
     GW_FIELD_PAIR,    /* two uint32_t: an array of two numbers */
     GW_FIELD_DEVICE,  /* struct gw_span: a device id */
     GW_FIELD_CIPHER,  /* int32_t: GW_ALG_A128CTR or GW_ALG_A256CTR */
@@ -30,7 +30,7 @@ struct gw_field {
     uint16_t most;
 };
 
-/* Reads one map into `object`; fields that are absent are left as they are. Returns a bit (1 << row) for each that was there. */
+/* Reads one map into `object`; absent fields stay as they are. Returns a bit (1 << row) for each that was there. */
 uint32_t gw_fields(struct gw_cbor *c, void *object, const struct gw_field *row, uint32_t rows);
 #define GW_FIELDS(c, object, table) gw_fields(c, object, table, sizeof(table) / sizeof((table)[0]))
 

@@ -45,8 +45,8 @@ int gw_key_check(const struct gw_crypto *crypto, const uint8_t *cek, size_t cek_
 }
 
 /*
- * The shared point's x becomes the key-encryption key. The COSE_KDF_Context (RFC 9053 section 5.2) is always the same up
- * to the digest that ends it: the protected header has one encoding.
+ * The shared point's x becomes the key-encryption key. The COSE_KDF_Context (RFC 9053 section 5.2) is always the same
+ * up to the digest that ends it: the protected header has one encoding.
  */
 static int derive_kek(const struct opening *o, const uint8_t shared[32], uint8_t *kek, size_t size)
 {

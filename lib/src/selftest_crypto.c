@@ -1,8 +1,9 @@
 /*
- * selftest_crypto.c - known answers for a crypto port; linked only if used. The numbers of the lines are in docs/porting.md.
+ * selftest_crypto.c - known answers for a crypto port; linked only if used. The lines are explained in
+ * docs/porting.md.
  *
- * To be small, long answers are compared by the first bytes of their SHA-256, once SHA-256 itself has been checked. RSA is
- * not covered here (its vectors are half a kilobyte): tests/crypto does that.
+ * To be small, long answers are compared by the first bytes of their SHA-256, once SHA-256 itself has been checked. RSA
+ * is not covered here (its vectors are half a kilobyte): tests/crypto does that.
  */
 #include <string.h>
 

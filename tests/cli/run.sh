@@ -171,6 +171,8 @@ check "is refused too" 1 "EXPIRED" godwit release verify old/ --trust trust.cose
 # ---- Signatures from elsewhere -----------------------------------------------------------------------------------
 check "build for signing elsewhere" 0 "" $build --version 2.0.0 --encrypt-to device.pub.pem -o away/
 check "digest out" 0 "32 bytes" godwit release sign away/ --public author.pub.pem --digest-out digest
+check "digest out without a key" 0 "a P-256 key" godwit release sign away/ --digest-out digest1
+holds "the same digest" same digest digest1
 openssl pkeyutl -sign -inkey author.pem -in digest -out sig 2>/dev/null
 openssl pkeyutl -sign -inkey other.pem -in digest -out wrongsig 2>/dev/null
 check "a signature by another key" 1 "SIGNATURE" godwit release sign away/ --public author.pub.pem --signature-in \
@@ -180,7 +182,8 @@ check "a signature of the wrong size" 1 "20 bytes" godwit release sign away/ --p
     shortsig
 check "signature in" 0 "signed by key" godwit release sign away/ --public author.pub.pem --signature-in sig
 check "verifies" 0 "every frame" godwit release verify away/ --trust trust.cose
-check "key without a way" 2 "expected --key" godwit release sign away/ --public author.pub.pem
+check "key without a way" 2 "expected one of" godwit release sign away/ --public author.pub.pem
+check "signature without a key" 2 "expected one of" godwit release sign away/ --signature-in sig
 check "a bundle with RSA keys" 0 "" godwit key bundle --root root1.pem --root rsa3.pem --author rsa2.pem --version 1 \
     --epoch 1 -o rsa.cose
 check "digest out, RSA" 0 "32 bytes" godwit release sign away/ --public rsa2.pub.pem --digest-out digest2

@@ -223,8 +223,10 @@ void t_world_open(struct t_world *w)
 
 void t_world_close(struct t_world *w)
 {
-    struct gwh_key *const keys[] = { &w->author,  &w->author2, &w->approver, &w->both,    &w->distributor, &w->revoked,
-                                     &w->rsa,     &w->root[0], &w->root[1],  &w->root[2], &w->stranger,    &w->device_key };
+    struct gwh_key *const keys[] = {
+        &w->author, &w->author2, &w->approver, &w->both,    &w->distributor, &w->revoked,
+        &w->rsa,    &w->root[0], &w->root[1],  &w->root[2], &w->stranger,    &w->device_key,
+    };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         gwh_key_free(keys[i]);
     }

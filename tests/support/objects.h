@@ -55,6 +55,11 @@ struct t_world {
 void t_world_open(struct t_world *w);
 void t_world_close(struct t_world *w);
 
+/* Two arguments: an array of these keys, and their number. */
+#define KEYS(...) \
+    ((struct gwh_key *const[]){ __VA_ARGS__ }), \
+        sizeof((struct gwh_key *const[]){ __VA_ARGS__ }) / sizeof(struct gwh_key *)
+
 /* Map, then signatures by `n` keys. Each key signs with its own algorithm. */
 struct t_bytes t_sign(const char *type, const struct gwh_buf *map, struct gwh_key *const *keys, size_t n);
 struct t_bytes t_manifest_map(const struct t_world *w);

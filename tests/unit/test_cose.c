@@ -16,10 +16,9 @@
 static struct t_world w;
 static const struct gw_policy_line one_author = { GW_ROLE_AUTHOR, 1 };
 #define TYPE GW_TYPE_MANIFEST
-#define KEYS(...) ((struct gwh_key *const[]){ __VA_ARGS__ }), sizeof((struct gwh_key *const[]){ __VA_ARGS__ }) / sizeof(struct gwh_key *)
 
-static int verify_bytes(const char *type, const struct gw_policy_line *policy, uint32_t lines, const uint8_t *p, size_t n,
-                        struct gw_span *payload)
+static int verify_bytes(const char *type, const struct gw_policy_line *policy, uint32_t lines, const uint8_t *p,
+                        size_t n, struct gw_span *payload)
 {
     struct gw_keyring ring = { w.crypto, &w.trust, NULL };
     return gw_cose_verify(&ring, type, policy, lines, p, n, payload);
@@ -89,7 +88,9 @@ static void test_same_key_twice(void **state)
 /* Hall's condition: one key with both roles does not fill both lines, wherever it stands. */
 static void test_policies_of_several_lines(void **state)
 {
-    const struct gw_policy_line lines[3] = { { GW_ROLE_AUTHOR, 1 }, { GW_ROLE_APPROVER, 1 }, { GW_ROLE_DISTRIBUTOR, 1 } };
+    const struct gw_policy_line lines[3] = {
+        { GW_ROLE_AUTHOR, 1 }, { GW_ROLE_APPROVER, 1 }, { GW_ROLE_DISTRIBUTOR, 1 },
+    };
     const struct gw_policy_line any[2] = { { GW_ROLE_AUTHOR, 1 }, { GW_ROLE_AUTHOR | GW_ROLE_APPROVER, 2 } };
     (void)state;
     assert_int_equal(verify_by(lines, 2, KEYS(&w.both)), GW_ERR_SIGNERS_FEW);

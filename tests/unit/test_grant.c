@@ -45,7 +45,8 @@ static int open_bytes(void *ctx, const uint8_t *p, size_t n)
 }
 
 /* A store with some of the three keys. */
-static struct gw_keystore part(struct gw_identity_keys *k, struct t_bytes *bytes, uint32_t keks, uint32_t first, uint32_t ec)
+static struct gw_keystore part(struct gw_identity_keys *k, struct t_bytes *bytes, uint32_t keks, uint32_t first,
+                               uint32_t ec)
 {
     const struct gwh_identity kept = w.identity_is;
     struct gw_keystore s;
@@ -65,7 +66,9 @@ static void test_each_recipient(void **state)
     static const struct {
         uint32_t keks, first, ec;
         int error;
-    } rows[] = { { 2, 0, 1, GW_OK }, { 1, 0, 0, GW_OK }, { 1, 1, 0, GW_OK }, { 0, 0, 1, GW_OK }, { 0, 0, 0, GW_ERR_NO_KEY } };
+    } rows[] = {
+        { 2, 0, 1, GW_OK }, { 1, 0, 0, GW_OK }, { 1, 1, 0, GW_OK }, { 0, 0, 1, GW_OK }, { 0, 0, 0, GW_ERR_NO_KEY },
+    };
     (void)state;
     for (size_t i = 0; i < 5; i++) {
         struct gw_identity_keys k;
@@ -127,7 +130,7 @@ static void test_grant_of_another_manifest(void **state)
     t_free(&b);
 }
 
-/* The digest in the grant changed to ours: the key check value still says no for a KEK, and the key derivation for ECDH. */
+/* The digest in the grant changed to ours: the key check value still says no, and for ECDH the key derivation. */
 static void test_grant_dressed_up(void **state)
 {
     uint8_t digest[32];
@@ -170,7 +173,7 @@ static void test_too_large(void **state)
     t_free(&b);
 }
 
-/* ---- Damage: the wrapped keys and what leads to them are not signed. A flip may hit a recipient that is not used. ---- */
+/* ---- Damage: what leads to the wrapped keys is not signed; a flip may hit a recipient that is not used ---- */
 
 static void test_damage(void **state)
 {
@@ -267,7 +270,8 @@ static void test_malformed(void **state)
         { "a0 f6 81 83 44a101381c a1 04 " KID16 " " W24, GW_ERR_TRUNCATED }, /* ECDH without a key */
         { "a0 f6 81 83 44a101381c a2 04 " KID16 " 20 00 " W24, GW_ERR_ALGORITHM },
         { "a0 f6 81 83 44a101381c a2 04 " KID16 " 20 a1 01 02 " W24, GW_ERR_ALGORITHM },
-        { "a0 f6 81 83 44a101381c a2 04 " KID16 " 20 a5 01 02 03 26 20 01 21 40 22 40 " W24, GW_ERR_ALGORITHM }, /* signs */
+        /* signs */
+        { "a0 f6 81 83 44a101381c a2 04 " KID16 " 20 a5 01 02 03 26 20 01 21 40 22 40 " W24, GW_ERR_ALGORITHM },
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

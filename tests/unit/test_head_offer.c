@@ -1,5 +1,6 @@
 /*
- * test_head_offer.c - channel heads (signed by a distributor) and offers (signed by nobody, so refused when malformed only).
+ * test_head_offer.c - channel heads (signed by a distributor) and offers (signed by nobody, so refused only
+ * when malformed).
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,6 @@
 
 #include "objects.h"
 
-#define KEYS(...) ((struct gwh_key *const[]){ __VA_ARGS__ }), sizeof((struct gwh_key *const[]){ __VA_ARGS__ }) / sizeof(struct gwh_key *)
 
 static struct t_world w;
 

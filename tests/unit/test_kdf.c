@@ -1,6 +1,6 @@
 /*
- * test_kdf.c - HKDF, AES key unwrap, the crypto self-test, and the small helpers, each against published answers and with
- * a crypto library that fails at each call in turn.
+ * test_kdf.c - HKDF, AES key unwrap, the crypto self-test, and the small helpers, each against published answers and
+ * with a crypto library that fails at each call in turn.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -287,7 +287,9 @@ static void test_unwrap_without_aes(void **state)
 
 static void test_order(void **state)
 {
-    static const struct gw_order rows[] = { { 0, 0 }, { 0, 1 }, { 0, UINT32_MAX }, { 1, 0 }, { 1, 5 }, { UINT32_MAX, 0 } };
+    static const struct gw_order rows[] = {
+        { 0, 0 }, { 0, 1 }, { 0, UINT32_MAX }, { 1, 0 }, { 1, 5 }, { UINT32_MAX, 0 },
+    };
     (void)state;
     for (int i = 0; i < 6; i++) {
         for (int j = 0; j < 6; j++) {

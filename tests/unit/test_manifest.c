@@ -12,7 +12,6 @@
 
 #include "objects.h"
 
-#define KEYS(...) ((struct gwh_key *const[]){ __VA_ARGS__ }), sizeof((struct gwh_key *const[]){ __VA_ARGS__ }) / sizeof(struct gwh_key *)
 
 static struct t_world w;
 

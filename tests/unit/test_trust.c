@@ -12,7 +12,6 @@
 
 #include "objects.h"
 
-#define KEYS(...) ((struct gwh_key *const[]){ __VA_ARGS__ }), sizeof((struct gwh_key *const[]){ __VA_ARGS__ }) / sizeof(struct gwh_key *)
 
 static struct t_world w;
 
@@ -270,7 +269,8 @@ static void test_malformed_maps(void **state)
         { "a0", GW_ERR_FORMAT },
         { "a3 01 01 02 05 03 02", GW_ERR_FORMAT },                             /* no keys */
         { "a3 02 05 03 02 04 81 " KEY, GW_ERR_FORMAT },                        /* no format version */
-        { "a4 01 01 02 05 03 02 04 " KEY, GW_ERR_FORMAT },                     /* the list forgotten: its items are no keys */
+        /* the list forgotten: its items are no keys */
+        { "a4 01 01 02 05 03 02 04 " KEY, GW_ERR_FORMAT },
         { "a4 01 01 02 05 03 02 04 a0", GW_ERR_FORMAT },
         { "a4 01 01 02 05 03 02 04 81 81 01", GW_ERR_FORMAT },
         { "a5 01 01 02 05 03 02 04 81 " KEY " 05 81 41 00", GW_ERR_VALUE },    /* thumbprint of one byte */
