@@ -76,6 +76,7 @@ struct gw_install {
     struct gw_payload payload;
     struct gw_sha256 hash;
     uint8_t cek[32];
+    uint8_t key[32];                   /* of the current payload */
     struct gw_frames frames;
     struct gw_area target;             /* of the current component */
     struct gw_area work;
