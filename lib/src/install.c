@@ -524,7 +524,7 @@ int gw_install_abort(struct gw_install *inst, bool forget)
 
 void gw_install_progress(const struct gw_install *inst, struct gw_progress *progress)
 {
-    bool fetching = inst->state == GW_ST_FETCH || inst->state == GW_ST_WRITE;
+    bool fetching = inst->state >= GW_ST_COMPONENT && inst->state <= GW_ST_WRITE && inst->step < inst->plan.count;
 
     progress->done = inst->done_before + (fetching ? gw_frames_offset(&inst->frames) - inst->frames.held : 0);
     if (inst->state == GW_ST_READ_BACK && !choice_of(inst)->copy) {

@@ -1,7 +1,7 @@
 /*
  * open.c - the first half of an install: may this release come in, which parts of it, and what is here already?
  *
- * Keeps true: nothing is written before finish of all checks; the target is never the slot that runs or ran last; the
+ * Keeps true: nothing is written before the end of all checks but the serial of a newer channel head; the target is never the slot that runs or ran last; the
  * content key is wiped on every failure. The second half is install.c.
  */
 #include "installer.h"
@@ -54,6 +54,9 @@ static int choose_slot(struct opening *o)
         if (!c->recovery) {
             return GW_ERR_NOT_CONFIRMED;
         }
+        if (o->state.last <= GW_SLOT_B) {
+            return GW_ERR_STATE; /* boot started a slot: this is no recovery */
+        }
         o->inst->slot = worth(&o->state.slot[1]) < worth(&o->state.slot[0]);
         return GW_OK;
     }
@@ -102,19 +105,31 @@ static GW_NOINLINE int open_grants(struct opening *o)
     return err;
 }
 
+/*
+ * Verifies the head and keeps its serial at once, whatever becomes of the release: a server that showed a head cannot
+ * go back behind it, not even after this device refused what came with it.
+ */
 static int open_head(struct opening *o, const struct gw_trust *trust)
 {
+    const struct gw_span *head = &o->release->head;
+    struct gw_journal *j = device(o)->journal;
     uint8_t serial[4];
     uint32_t n = 0;
 
-    int err = gw_journal_get(device(o)->journal, GW_REC_HEAD, serial, sizeof serial, &n);
-    if (err == GW_OK && n == sizeof serial) {
+    if (gw_journal_get(j, GW_REC_HEAD, serial, sizeof serial, &n) == GW_OK && n == sizeof serial) {
         o->head_serial = gw_get32(serial);
     }
-    if (o->release->head.n == 0) {
+    if (head->n == 0) {
         return GW_OK;
     }
-    return gw_head_open(&o->head, device(o)->crypto, trust, o->release->head.p, o->release->head.n);
+    int err = gw_head_open(&o->head, device(o)->crypto, trust, head->p, head->n);
+    bool ours = memcmp(o->head.class_id, o->id.class_id, GW_UUID_SIZE) == 0;
+    if (err != GW_OK || !ours || o->head.serial <= o->head_serial) {
+        return err; /* the plan says what is wrong with it */
+    }
+    gw_put32(serial, o->head.serial);
+    err = gw_journal_put(j, GW_REC_HEAD, serial, sizeof serial);
+    return err == GW_OK ? gw_journal_settle(j) : err;
 }
 
 /* Verifies what was offered. Uses the buffer for identity and bundle. */
@@ -264,18 +279,6 @@ static int find_start(struct opening *o)
     return err == GW_ERR_NOTHING ? GW_OK : err;
 }
 
-/* The serial of a verified head is kept, so that no server goes back behind it. */
-static int keep_serial(struct opening *o)
-{
-    uint8_t serial[4];
-
-    if (o->release->head.n == 0 || o->head.serial <= o->head_serial) {
-        return GW_OK;
-    }
-    gw_put32(serial, o->head.serial);
-    return gw_journal_put(device(o)->journal, GW_REC_HEAD, serial, sizeof serial);
-}
-
 int gw_install_open(struct gw_install *inst, const struct gw_install_config *config, const struct gw_release *release)
 {
     struct opening o;
@@ -301,9 +304,6 @@ int gw_install_open(struct gw_install *inst, const struct gw_install_config *con
     }
     if (err == GW_OK) {
         err = make_plan(&o);
-    }
-    if (err == GW_OK) {
-        err = keep_serial(&o);
     }
     if (err == GW_OK) {
         err = find_start(&o);

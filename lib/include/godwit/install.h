@@ -98,7 +98,8 @@ struct gw_install {
 };
 
 /*
- * Verifies manifest, head and grant, makes the plan, finds out what an earlier attempt has left. Writes nothing.
+ * Verifies manifest, head and grant, makes the plan, finds out what an earlier attempt has left. Writes nothing
+ * but the serial of a newer channel head.
  * Errors: all of trust, suitability and plan; GW_ERR_NOT_CONFIRMED.
  */
 GW_MUST_USE int gw_install_open(struct gw_install *inst, const struct gw_install_config *config,
