@@ -14,8 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 THREATS = """IMG.EXPIRED IMG.EXPIRED.OFFLINE IMG.INCOMPATIBLE IMG.FORMAT IMG.LOCATION NET.REDIRECT NET.ONPATH
-    IMG.REPLACE IMG.NON_AUTH UPD.WRONG_PRECURSOR UPD.UNAPPROVED IMG.DISCLOSURE MFST.OVERRIDE MFST.EXPOSURE IMG.EXTRA KEY.EXPOSURE
-    MFST.MODIFICATION MFST.TOCTOU""".split()
+    IMG.REPLACE IMG.NON_AUTH UPD.WRONG_PRECURSOR UPD.UNAPPROVED IMG.DISCLOSURE MFST.OVERRIDE MFST.EXPOSURE IMG.EXTRA
+    KEY.EXPOSURE MFST.MODIFICATION MFST.TOCTOU""".split()
 SECURITY = """SEQUENCE COMPATIBLE EXP AUTHENTIC AUTH.IMG_TYPE AUTH.IMG_LOC AUTH.REMOTE_LOC AUTH.EXEC AUTH.PRECURSOR
     AUTH.COMPATIBILITY RIGHTS IMG.CONFIDENTIALITY ACCESS_CONTROL MFST.CONFIDENTIALITY IMG.COMPLETE_DIGEST REPORTING
     KEY.PROTECTION KEY.ROTATION MFST.CHECK MFST.TRUSTED MFST.CONST""".split()
@@ -59,7 +59,7 @@ def holds(path, name):
         return f'{{ "{name}",' in text
     defined = re.search(r"^[A-Za-z][\w *]*\b" + re.escape(name) + r"\([^;]*?\)\n\{", text, re.M) is not None
     if "cmocka_run_group_tests" in text:
-        return defined and re.search(r"cmocka_unit_test\w*\(" + re.escape(name) + r"\b", text) is not None
+        return defined and re.search(r"(?:cmocka_unit_test\w*|\bTEST)\(" + re.escape(name) + r"\b", text) is not None
     return defined
 
 
