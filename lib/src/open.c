@@ -17,6 +17,8 @@ struct opening {
     struct gw_boot_state state;
     struct gw_identity id;
     struct gw_head head;
+    struct gw_place place[GW_COMPONENTS_MAX];
+    uint32_t places;
     bool has_installed;
     struct gw_order installed;
     uint32_t head_serial;
@@ -25,7 +27,6 @@ struct opening {
 
 /* What only the plan needs: not on the stack while signatures are checked. */
 struct planning {
-    struct gw_place place[GW_COMPONENTS_MAX];
     uint8_t rejected[GW_REJECTED_MAX + 2][GW_DIGEST_SIZE];
     struct gw_facts facts;
 };
@@ -183,7 +184,7 @@ static GW_NOINLINE bool running_manifest(const struct opening *o, struct gw_mani
 }
 
 /* The places of this device in the target slot, for the bootable component and each data area. */
-static GW_NOINLINE int find_places(const struct opening *o, struct planning *p)
+static GW_NOINLINE int find_places(struct opening *o)
 {
     const struct gw_layout *l = device(o)->layout;
     const struct gw_manifest *offered = &o->inst->manifest;
@@ -194,7 +195,7 @@ static GW_NOINLINE int find_places(const struct opening *o, struct planning *p)
 
     bool known = running_manifest(o, &running);
     for (uint32_t i = 0; i < 1 + l->data_count; i++) {
-        struct gw_place *place = &p->place[n++];
+        struct gw_place *place = &o->place[n++];
         place->kind = i == 0 ? GW_KIND_BOOTABLE : GW_KIND_DATA;
         place->component = i == 0 ? 0 : l->data[i - 1].component;
         for (uint32_t k = 0; i == 0 && k < offered->component_count; k++) { /* the bootable one goes by its kind */
@@ -212,8 +213,7 @@ static GW_NOINLINE int find_places(const struct opening *o, struct planning *p)
             note_installed(o, &running, place);
         }
     }
-    p->facts.places = p->place;
-    p->facts.place_count = n;
+    o->places = n;
     return GW_OK;
 }
 
@@ -225,10 +225,8 @@ static GW_NOINLINE int make_plan(struct opening *o)
     struct gw_facts *f = &p.facts;
 
     memset(&p, 0, sizeof p);
-    int err = find_places(o, &p);
-    if (err != GW_OK) {
-        return err;
-    }
+    f->places = o->place;
+    f->place_count = o->places;
     f->identity = &o->id;
     f->bootloader = device(o)->bootloader;
     f->has_installed = o->has_installed;
@@ -301,6 +299,9 @@ int gw_install_open(struct gw_install *inst, const struct gw_install_config *con
     }
     if (err == GW_OK) {
         err = open_grants(&o);
+    }
+    if (err == GW_OK) {
+        err = find_places(&o);
     }
     if (err == GW_OK) {
         err = make_plan(&o);

@@ -2,9 +2,9 @@
  * manifest.h - signed objects: trust bundle, manifest, channel head, key grant, offer; and the plan.
  *
  * Open means: verify the signatures over the bytes, then parse. What an open function fills points into the bytes
- * that it was given; they must stay unchanged for as long as the object is used. Parsing is strict: the whole object
- * is validated once, so that the accessors below cannot fail on an opened object except for an index out of range
- * (GW_ERR_NOTHING). Formats: SPEC.md, sections 3 to 6.
+ * that it was given; they must stay unchanged for as long as the object is used. A manifest that was refused is
+ * all-zero. Parsing is strict: the whole object is validated once, so that the accessors below cannot fail on an
+ * opened object except for an index out of range (GW_ERR_NOTHING). Formats: SPEC.md, sections 3 to 6.
  */
 #ifndef GODWIT_MANIFEST_H
 #define GODWIT_MANIFEST_H
