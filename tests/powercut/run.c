@@ -215,7 +215,7 @@ static int check_bounds(struct run *r)
     if (r->d.fetched > r->fetched + (uint64_t)cuts * r->frame) {
         return failed(r, false, "fetched %u bytes, %u without cuts", (unsigned)r->d.fetched, (unsigned)r->fetched);
     }
-    if (slot > r->slot_erases + cuts || journal > r->journal_erases + 4 * cuts) {
+    if (slot > r->slot_erases + cuts || journal > r->journal_erases + 8 * cuts) {
         return failed(r, false, "wear: %u of a slot's block (%u without cuts), %u of the journal (%u)", (unsigned)slot,
                       (unsigned)r->slot_erases, (unsigned)journal, (unsigned)r->journal_erases);
     }
