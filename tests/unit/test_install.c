@@ -214,6 +214,10 @@ static void rejected_before(void **state)
 {
     (void)state;
     boot.slot[1] = scene_slot(&release, GW_REJECTED);
+    boot.slot[1].reason = -GW_ERR_IMAGE_DIGEST; /* it never ran: perhaps the flash was at fault */
+    scene_state(&dev, &boot);
+    accepted();
+    boot.slot[1].reason = -GW_ERR_TRIES_USED;
     scene_state(&dev, &boot);
     refused(GW_ERR_REJECTED_BEFORE);
     assert_int_equal(gw_slots_clear(&dev.dev, GW_SLOT_B), GW_OK);
@@ -248,6 +252,13 @@ static void only_from_a_confirmed_image_or_recovery(void **state)
     config->running = GW_SLOT_NONE;
     refused(GW_ERR_NOT_CONFIRMED);
     config->recovery = true;
+    refused(GW_ERR_STATE); /* boot started slot A: this is no recovery */
+    boot.last = GW_SLOT_NONE;
+    scene_state(&dev, &boot);
+    accepted();
+    boot.last = GW_SLOT_FACTORY;
+    scene_state(&dev, &boot);
+    config->running = GW_SLOT_FACTORY;
     accepted();
 }
 
@@ -397,7 +408,10 @@ static void heads(void **state)
     const struct gwh_signer *by = &dev.distributor.signer;
     (void)state;
 
+    uint32_t none = dev.sim.ops;
     offer_head(6, 6, 9, 'c', by);
+    assert_int_equal(open_offer(), GW_ERR_WITHDRAWN);
+    assert_true(dev.sim.ops > none); /* the head's serial is kept, whatever becomes of the release; and nothing else: */
     refused(GW_ERR_WITHDRAWN);
     offer_head(5, 4, 9, 'c', by);
     refused(GW_ERR_HEAD_BEHIND);
@@ -409,7 +423,9 @@ static void heads(void **state)
     head.p[head.n - 1] ^= 1;
     refused(GW_ERR_SIGNATURE);
     head.p[head.n - 1] ^= 1;
-    accepted(); /* and its serial is kept, */
+    accepted();
+    offer_head(6, 4, 99, 'd', by);
+    refused(GW_ERR_HEAD_OTHER); /* the serial of another class counts for nothing */
     offer_head(6, 4, 8, 'c', by);
     refused(GW_ERR_HEAD_OLDER);
     assert_int_equal(simdev_mount(&dev), GW_OK);
@@ -921,10 +937,10 @@ static void bad_frames_are_wanted_again_three_times(void **state)
     assert_int_equal(p.done, 1632);
     assert_int_equal(p.asked_again, 4 * 544);
     assert_int_equal(gw_install_push(inst, frame, sizeof frame, &used), GW_OK);
-    assert_int_equal(gw_install_poll(inst), GW_ERR_FRAME_HASH);
-    assert_int_equal(gw_install_poll(inst), GW_ERR_FRAME_HASH); /* given up */
+    assert_int_equal(gw_install_poll(inst), GW_ERR_SOURCE); /* given up */
+    assert_int_equal(gw_install_poll(inst), GW_ERR_SOURCE);
     assert_int_equal(gw_install_want(inst, &want), GW_ERR_STATE);
-    assert_int_equal(gw_install_push(inst, frame, 1, &used), GW_ERR_FRAME_HASH);
+    assert_int_equal(gw_install_push(inst, frame, 1, &used), GW_ERR_SOURCE);
     assert_int_equal(gw_install_abort(inst, false), GW_OK);
     offer_release(); /* what was right is kept */
     assert_int_equal(open_offer(), GW_OK);
