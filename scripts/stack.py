@@ -36,6 +36,19 @@ def without_comments(text):
     return re.sub(r"/\*.*?\*/", lambda m: re.sub(r"[^\n]", " ", m.group()), text, flags=re.S)
 
 
+def function_types():
+    """Names of typedefs of functions and of pointers to functions."""
+    files = [p for folder in ("lib", "boot") for p in (ROOT / folder).rglob("*.[ch]")]
+    text = "".join(without_comments(p.read_text()) for p in files)
+    functions = re.findall(r"typedef [^;({]*?\b(\w+)\([^*]", text)
+    return set(functions + re.findall(r"typedef [^;({]*\(\*(\w+)\)\(", text))
+
+
+# A parameter that is a function, and a name that stands as an argument of a call.
+CALLBACK = re.compile(r"\(\*\w+\)\(" + "".join(rf"|\b{name}\b" for name in sorted(function_types())))
+ARGUMENT = re.compile(r"[(,?:]\s*&?(\w+)\s*(?=[,):])")
+
+
 class Graph:
     def __init__(self):
         self.frames = {}    # function -> bytes
@@ -63,7 +76,7 @@ class Graph:
         for caller, callee, label in re.findall(edge, text, re.M):
             callees = self.calls.setdefault(caller, set())
             site = self.site(label) if label else ""
-            names = frozenset(re.findall(r"[(,]\s*&?(\w+)\s*(?=[,)])", site))
+            names = frozenset(ARGUMENT.findall(site))
             found = self.indirect(site) if callee == "__indirect_call" else {callee}
             callees.update((c, names) for c in found)
 
@@ -83,13 +96,13 @@ class Graph:
         return {OWN_SEAMS[match.group(1)]} if match.group(1) in OWN_SEAMS else set()
 
     def takes_callback(self, title):
-        return title in self.bodies and re.search(r"\(\*\w+\)\(", self.bodies[title].split("{")[0])
+        return title in self.bodies and CALLBACK.search(self.bodies[title].partition("{")[0].partition("(")[2])
 
     def handed_over(self, title, names):
         """Functions of lib that a call hands over: named in the call, or, when that is not seen, in the caller."""
         inner = self.bodies[title].partition("{")[2]
         here = {n for n in names if n in self.where}
-        names = here or {n for n in re.findall(r"[(,]\s*&?(\w+)\s*(?=[,)])", inner) if n in self.where}
+        names = here or {n for n in ARGUMENT.findall(inner) if n in self.where}
         return {t for n in names for t in self.where[n]}
 
     def targets(self, title, callback, callee, names):

@@ -15,7 +15,7 @@ enum gw_field_kind {
     GW_FIELD_FIXED,   /* byte string of `most` bytes, copied */
     GW_FIELD_BYTES,   /* struct gw_span, length in least..most; most 0: no end */
     GW_FIELD_TEXT,    /* the same, UTF-8 */
-    GW_FIELD_LIST,    /* struct gw_span: a whole array of 1..most items; `least`, if not 0, is where their number goes */
+    GW_FIELD_LIST,    /* struct gw_span: a whole array of 1..most items; `least`, if not 0: where their number goes */
     GW_FIELD_PAIR,    /* two uint32_t: an array of two numbers */
     GW_FIELD_DEVICE,  /* struct gw_span: a device id */
     GW_FIELD_CIPHER,  /* int32_t: GW_ALG_A128CTR or GW_ALG_A256CTR */

@@ -199,6 +199,23 @@ static enum gw_install_state source_state(const struct gw_install *inst)
     return choice_of(inst)->copy ? GW_ST_COPY : GW_ST_FETCH;
 }
 
+static size_t key_size(const struct gw_install *inst)
+{
+    return inst->payload.cipher == GW_ALG_A128CTR ? 16 : 32;
+}
+
+/* The key of the current payload, once for all its frames. */
+static int derive_key(struct gw_install *inst)
+{
+    const struct gw_choice *c = choice_of(inst);
+
+    if (c->copy || inst->payload.cipher == 0) {
+        return GW_OK;
+    }
+    return gw_payload_key(inst->config->dev->crypto, inst->cek, inst->cek_size, inst->component, c->variant, c->payload,
+                          inst->key, key_size(inst));
+}
+
 static int st_component(struct gw_install *inst)
 {
     struct gw_area block;
@@ -206,11 +223,15 @@ static int st_component(struct gw_install *inst)
     if (inst->step == inst->plan.count) {
         return go(inst, GW_ST_READY);
     }
+    int err = derive_key(inst);
+    if (err != GW_OK) {
+        return err;
+    }
     inst->erased_to = inst->written;
     if (inst->written == inst->variant.size) {
         return go(inst, GW_ST_READ_BACK);
     }
-    int err = current_block(inst, &block);
+    err = current_block(inst, &block);
     if (err != GW_OK) {
         return err;
     }
@@ -280,10 +301,7 @@ static int bad_frame(struct gw_install *inst, uint32_t length)
 {
     inst->asked_again += length;
     inst->refused++;
-    if (inst->refused >= BAD_FRAMES_MAX) {
-        inst->error = GW_ERR_FRAME_HASH;
-    }
-    return GW_ERR_FRAME_HASH;
+    return inst->refused < BAD_FRAMES_MAX ? GW_ERR_FRAME_HASH : GW_ERR_SOURCE;
 }
 
 static int st_fetch(struct gw_install *inst)
@@ -291,7 +309,6 @@ static int st_fetch(struct gw_install *inst)
     const struct gw_crypto *crypto = inst->config->dev->crypto;
     uint8_t *buffer = inst->config->buffer;
     uint32_t length = gw_frames_length(&inst->frames);
-    uint8_t key[32];
     struct gw_span content;
 
     if (!gw_frames_complete(&inst->frames)) {
@@ -307,14 +324,9 @@ static int st_fetch(struct gw_install *inst)
     inst->refused = 0;
     inst->piece_at = (uint32_t)(length - content.n);
     inst->piece = (uint32_t)content.n;
-    if (err == GW_OK && inst->payload.cipher != 0) {
-        const struct gw_choice *c = choice_of(inst);
-        size_t key_size = inst->payload.cipher == GW_ALG_A128CTR ? 16 : 32;
-        err = gw_payload_key(crypto, inst->cek, inst->cek_size, inst->component, c->variant, c->payload, key, key_size);
-        if (err == GW_OK && crypto->aes_ctr(crypto->ctx, key, key_size, block, buffer + inst->piece_at, content.n) != 0) {
-            err = GW_ERR_CRYPTO;
-        }
-        gw_wipe(key, sizeof key);
+    if (err == GW_OK && inst->payload.cipher != 0 &&
+        crypto->aes_ctr(crypto->ctx, inst->key, key_size(inst), block, buffer + inst->piece_at, content.n) != 0) {
+        err = GW_ERR_CRYPTO;
     }
     return err == GW_OK ? go(inst, GW_ST_WRITE) : err;
 }

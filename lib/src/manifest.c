@@ -192,33 +192,33 @@ static void walk_component(struct gw_cbor *c, void *ctx)
     gw_list_walk(c, o.variants, walk_variant, walk);
 }
 
+/* Into the caller's object at once, not by way of a copy: this is the deepest place of every stack. */
 int gw_manifest_parse(struct gw_manifest *m, const uint8_t *map, size_t n)
 {
-    struct gw_manifest o;
     struct walk walk;
     struct gw_span id;
     struct gw_dependency dependency;
     struct gw_cbor c;
     int error;
 
-    memset(&o, 0, sizeof o);
+    memset(m, 0, sizeof *m);
     memset(&walk, 0, sizeof walk);
     gw_cbor_init(&c, map, n);
-    (void)GW_FIELDS(&c, &o, manifest_fields);
-    gw_list_walk(&c, o.components, walk_component, &walk);
-    gw_list_walk(&c, o.devices, gw_read_device_id, &id);
-    gw_list_walk(&c, o.dependencies, read_dependency, &dependency);
-    if (walk.bootable != 1 || walk.encrypted != (o.key_check.n != 0)) {
+    (void)GW_FIELDS(&c, m, manifest_fields);
+    gw_list_walk(&c, m->components, walk_component, &walk);
+    gw_list_walk(&c, m->devices, gw_read_device_id, &id);
+    gw_list_walk(&c, m->dependencies, read_dependency, &dependency);
+    if (walk.bootable != 1 || walk.encrypted != (m->key_check.n != 0)) {
         gw_cbor_fail(&c, GW_ERR_VALUE);
     }
-    if (o.floor > o.order.sequence) {
+    if (m->floor > m->order.sequence) {
         gw_cbor_fail(&c, GW_ERR_FLOOR_ABOVE);
     }
     error = gw_cbor_end(&c);
-    if (error == GW_OK) {
-        o.bytes.p = map;
-        o.bytes.n = n;
-        *m = o;
+    m->bytes.p = map;
+    m->bytes.n = n;
+    if (error != GW_OK) {
+        memset(m, 0, sizeof *m);
     }
     return error;
 }
@@ -228,21 +228,20 @@ int gw_manifest_open(struct gw_manifest *m, const struct gw_crypto *crypto, cons
 {
     struct gw_keyring ring = { crypto, trust, NULL };
     struct gw_span map;
-    struct gw_manifest o;
     int error = n > GW_MANIFEST_MAX ? GW_ERR_LIMIT
                                     : gw_cose_verify(&ring, GW_TYPE_MANIFEST, trust->policy, trust->policy_count, cose,
                                                      n, &map);
     if (error == GW_OK) {
-        error = gw_manifest_parse(&o, map.p, map.n);
+        error = gw_manifest_parse(m, map.p, map.n);
     }
-    if (error == GW_OK && o.order.epoch > trust->epoch) {
+    if (error == GW_OK && m->order.epoch > trust->epoch) {
         error = GW_ERR_EPOCH;
     }
     if (error == GW_OK) {
-        error = gw_sha256(crypto, map.p, map.n, o.digest);
+        error = gw_sha256(crypto, map.p, map.n, m->digest);
     }
-    if (error == GW_OK) {
-        *m = o;
+    if (error != GW_OK) {
+        memset(m, 0, sizeof *m);
     }
     return error;
 }

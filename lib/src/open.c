@@ -1,7 +1,7 @@
 /*
  * open.c - the first half of an install: may this release come in, which parts of it, and what is here already?
  *
- * Keeps true: nothing is written before finish of all checks; the target is never the slot that runs or ran last; the
+ * Keeps true: nothing is written before the end of all checks but the serial of a newer channel head; the target is never the slot that runs or ran last; the
  * content key is wiped on every failure. The second half is install.c.
  */
 #include "installer.h"
@@ -17,6 +17,8 @@ struct opening {
     struct gw_boot_state state;
     struct gw_identity id;
     struct gw_head head;
+    struct gw_place place[GW_COMPONENTS_MAX];
+    uint32_t places;
     bool has_installed;
     struct gw_order installed;
     uint32_t head_serial;
@@ -25,7 +27,6 @@ struct opening {
 
 /* What only the plan needs: not on the stack while signatures are checked. */
 struct planning {
-    struct gw_place place[GW_COMPONENTS_MAX];
     uint8_t rejected[GW_REJECTED_MAX + 2][GW_DIGEST_SIZE];
     struct gw_facts facts;
 };
@@ -53,6 +54,9 @@ static int choose_slot(struct opening *o)
     if (running > GW_SLOT_B) {
         if (!c->recovery) {
             return GW_ERR_NOT_CONFIRMED;
+        }
+        if (o->state.last <= GW_SLOT_B) {
+            return GW_ERR_STATE; /* boot started a slot: this is no recovery */
         }
         o->inst->slot = worth(&o->state.slot[1]) < worth(&o->state.slot[0]);
         return GW_OK;
@@ -102,19 +106,31 @@ static GW_NOINLINE int open_grants(struct opening *o)
     return err;
 }
 
+/*
+ * Verifies the head and keeps its serial at once, whatever becomes of the release: a server that showed a head cannot
+ * go back behind it, not even after this device refused what came with it.
+ */
 static int open_head(struct opening *o, const struct gw_trust *trust)
 {
+    const struct gw_span *head = &o->release->head;
+    struct gw_journal *j = device(o)->journal;
     uint8_t serial[4];
     uint32_t n = 0;
 
-    int err = gw_journal_get(device(o)->journal, GW_REC_HEAD, serial, sizeof serial, &n);
-    if (err == GW_OK && n == sizeof serial) {
+    if (gw_journal_get(j, GW_REC_HEAD, serial, sizeof serial, &n) == GW_OK && n == sizeof serial) {
         o->head_serial = gw_get32(serial);
     }
-    if (o->release->head.n == 0) {
+    if (head->n == 0) {
         return GW_OK;
     }
-    return gw_head_open(&o->head, device(o)->crypto, trust, o->release->head.p, o->release->head.n);
+    int err = gw_head_open(&o->head, device(o)->crypto, trust, head->p, head->n);
+    bool ours = memcmp(o->head.class_id, o->id.class_id, GW_UUID_SIZE) == 0;
+    if (err != GW_OK || !ours || o->head.serial <= o->head_serial) {
+        return err; /* the plan says what is wrong with it */
+    }
+    gw_put32(serial, o->head.serial);
+    err = gw_journal_put(j, GW_REC_HEAD, serial, sizeof serial);
+    return err == GW_OK ? gw_journal_settle(j) : err;
 }
 
 /* Verifies what was offered. Uses the buffer for identity and bundle. */
@@ -168,7 +184,7 @@ static GW_NOINLINE bool running_manifest(const struct opening *o, struct gw_mani
 }
 
 /* The places of this device in the target slot, for the bootable component and each data area. */
-static GW_NOINLINE int find_places(const struct opening *o, struct planning *p)
+static GW_NOINLINE int find_places(struct opening *o)
 {
     const struct gw_layout *l = device(o)->layout;
     const struct gw_manifest *offered = &o->inst->manifest;
@@ -179,7 +195,7 @@ static GW_NOINLINE int find_places(const struct opening *o, struct planning *p)
 
     bool known = running_manifest(o, &running);
     for (uint32_t i = 0; i < 1 + l->data_count; i++) {
-        struct gw_place *place = &p->place[n++];
+        struct gw_place *place = &o->place[n++];
         place->kind = i == 0 ? GW_KIND_BOOTABLE : GW_KIND_DATA;
         place->component = i == 0 ? 0 : l->data[i - 1].component;
         for (uint32_t k = 0; i == 0 && k < offered->component_count; k++) { /* the bootable one goes by its kind */
@@ -197,8 +213,7 @@ static GW_NOINLINE int find_places(const struct opening *o, struct planning *p)
             note_installed(o, &running, place);
         }
     }
-    p->facts.places = p->place;
-    p->facts.place_count = n;
+    o->places = n;
     return GW_OK;
 }
 
@@ -210,10 +225,8 @@ static GW_NOINLINE int make_plan(struct opening *o)
     struct gw_facts *f = &p.facts;
 
     memset(&p, 0, sizeof p);
-    int err = find_places(o, &p);
-    if (err != GW_OK) {
-        return err;
-    }
+    f->places = o->place;
+    f->place_count = o->places;
     f->identity = &o->id;
     f->bootloader = device(o)->bootloader;
     f->has_installed = o->has_installed;
@@ -264,18 +277,6 @@ static int find_start(struct opening *o)
     return err == GW_ERR_NOTHING ? GW_OK : err;
 }
 
-/* The serial of a verified head is kept, so that no server goes back behind it. */
-static int keep_serial(struct opening *o)
-{
-    uint8_t serial[4];
-
-    if (o->release->head.n == 0 || o->head.serial <= o->head_serial) {
-        return GW_OK;
-    }
-    gw_put32(serial, o->head.serial);
-    return gw_journal_put(device(o)->journal, GW_REC_HEAD, serial, sizeof serial);
-}
-
 int gw_install_open(struct gw_install *inst, const struct gw_install_config *config, const struct gw_release *release)
 {
     struct opening o;
@@ -300,10 +301,10 @@ int gw_install_open(struct gw_install *inst, const struct gw_install_config *con
         err = open_grants(&o);
     }
     if (err == GW_OK) {
-        err = make_plan(&o);
+        err = find_places(&o);
     }
     if (err == GW_OK) {
-        err = keep_serial(&o);
+        err = make_plan(&o);
     }
     if (err == GW_OK) {
         err = find_start(&o);

@@ -88,6 +88,12 @@ int gw_slots_save(const struct gw_device *dev, const struct gw_boot_state *s)
     return err == GW_OK ? gw_journal_settle(dev->journal) : err;
 }
 
+/* Was the image in this slot tried and left? One that merely failed its check at boot may be installed again. */
+static bool tried_and_left(const struct gw_slot_state *slot)
+{
+    return slot->state == GW_REJECTED && slot->reason >= -GW_ERR_TRIES_USED;
+}
+
 uint32_t gw_slots_rejected(const struct gw_device *dev, const struct gw_boot_state *s,
                            uint8_t digest[GW_REJECTED_MAX + 2][GW_DIGEST_SIZE])
 {
@@ -98,7 +104,7 @@ uint32_t gw_slots_rejected(const struct gw_device *dev, const struct gw_boot_sta
     }
     n /= GW_DIGEST_SIZE;
     for (unsigned i = 0; i < 2; i++) {
-        if (s->slot[i].state == GW_REJECTED) {
+        if (tried_and_left(&s->slot[i])) {
             memcpy(digest[n++], s->slot[i].digest, GW_DIGEST_SIZE);
         }
     }
@@ -111,7 +117,7 @@ static int remember_rejected(const struct gw_device *dev, const struct gw_slot_s
     uint8_t list[GW_REJECTED_MAX][GW_DIGEST_SIZE];
     uint32_t n = 0;
 
-    if (slot->state != GW_REJECTED) {
+    if (!tried_and_left(slot)) {
         return GW_OK;
     }
     if (gw_journal_get(dev->journal, GW_REC_REJECTED, list[0], sizeof list, &n) != GW_OK) {
@@ -202,6 +208,9 @@ int gw_device_reject(const struct gw_device *dev, int reason)
     struct gw_boot_state s;
     uint8_t positive = (uint8_t)(reason < 0 ? -reason : reason);
 
+    if (positive < -GW_ERR_TRIES_USED || positive > -GW_ERR_CONFIRM_LATE) {
+        return GW_ERR_VALUE;
+    }
     if (dev->boot != NULL) {
         return dev->boot->reject(dev->boot->ctx, positive);
     }

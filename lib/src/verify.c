@@ -124,7 +124,7 @@ static GW_NOINLINE int check_component(const struct gw_device *dev, enum gw_slot
     return err == GW_OK ? check_digest(dev, area, v.size, v.digest) : err;
 }
 
-static int check_factory(const struct gw_device *dev, uint8_t *memory)
+static GW_NOINLINE int check_factory(const struct gw_device *dev, uint8_t *memory)
 {
     struct gw_identity id;
     struct gw_span bytes;

@@ -6,8 +6,9 @@ set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 bin=$(cd "${GODWIT_BIN:-$root/build/host/bin}" && pwd) || exit 1
 export PATH="$bin:$PATH"
-work=${GODWIT_TMP:-$(mktemp -d)}/cli
-rm -rf "$work"; mkdir -p "$work"; cd "$work" || exit 1
+# In memory if there is such a place: some hundred files and flash operations are forced to the disk here.
+if [ -w /dev/shm ]; then work=$(mktemp -d /dev/shm/godwit-cli.XXXXXXXX); else work=${GODWIT_TMP:-$(mktemp -d)}/cli; fi
+mkdir -p "$work"; cd "$work" || exit 1
 trap 'cd /; rm -rf "$work"' EXIT
 passed=0 failed=0
 

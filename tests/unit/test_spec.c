@@ -1,10 +1,10 @@
 /*
  * test_spec.c - the examples of SPEC.md, section 13, are what the code writes and what its parsers accept.
  *
- * An example is a fenced block "```hex NAME"; a line of it is "bytes  ; explanation". Bytes are hex digits, "xx*n" a run of n
- * equal bytes, "<name>" the bytes of another example. Each example is made again from fixed keys and numbers and compared; when
- * they differ, the right lines are printed, ready to be pasted. ECDSA signatures are random: of the signed example all
- * but the signature is compared, and the signature is verified.
+ * An example is a fenced block "```hex NAME"; a line of it is "bytes  ; explanation". Bytes are hex digits, "xx*n" is a
+ * run of n equal bytes, "<name>" the bytes of another example. Each example is made again from fixed keys and numbers
+ * and compared; when they differ, the right lines are printed, ready to be pasted. ECDSA signatures are random: of the
+ * signed example all but the signature is compared, and the signature is verified.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +27,7 @@
 #define CONTENT_SIZE (FRAME_SIZE + 16u)
 #define UNIT 8u /* write unit of the flash in the examples */
 
-/* ---- Examples in SPEC.md ----------------------------------------------------------------------------------------- */
+/* ---- Examples in SPEC.md ---------------------------------------------------------------------------------------- */
 
 static struct gwh_buf spec;
 
@@ -158,7 +158,7 @@ static void print_right(const struct example *e, struct gw_span right)
     }
 }
 
-/* Compares but for `tail` bytes at the end. The bytes of SPEC.md in a buffer of exactly their size; frees `right`. */
+/* Compares but for `tail` bytes at the end. Returns the bytes of SPEC.md, in a buffer of their size; frees `right`. */
 static struct t_bytes check_but(const char *name, struct gwh_buf *right, size_t tail)
 {
     struct example e;
@@ -189,7 +189,7 @@ static void check_only(const char *name, const void *p, size_t n)
     t_free(&b);
 }
 
-/* ---- The fixed world that the examples are about ------------------------------------------------------------------- */
+/* ---- The fixed world that the examples are about ---------------------------------------------------------------- */
 
 static const uint8_t author_d[32] = { /* RFC 6979, A.2.5 */
     0xc9, 0xaf, 0xa9, 0xd8, 0x45, 0xba, 0x75, 0x16, 0x6b, 0x5c, 0x21, 0x57, 0x67, 0xb1, 0xd6, 0x93,
@@ -198,8 +198,7 @@ static const uint8_t author_d[32] = { /* RFC 6979, A.2.5 */
 static uint8_t points[5][64]; /* author, distributor, roots, device */
 static struct gw_pubkey author, distributor, roots[2], device;
 static uint8_t device_d[32], ephemeral_d[32], device_kid[32], author_kid[32];
-static const uint8_t cek[16] = { 0x77, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77 };
-static const uint8_t kek[16] = { 0x51, 0x51, 0x51, 0x51, 0x51, 0x51, 0x51, 0x51, 0x51, 0x51, 0x51, 0x51, 0x51, 0x51, 0x51, 0x51 };
+static uint8_t cek[16], kek[16];
 static uint8_t vendor[16], class_id[16], content[CONTENT_SIZE], image[CONTENT_SIZE], key_check[8], manifest_digest[32];
 static struct gw_payload payload = { .frame_size = FRAME_SIZE, .cipher = GW_ALG_A128CTR };
 static struct gwh_buf file, manifest_map;
@@ -228,6 +227,8 @@ static void make_keys(void)
     memset(device_d, 0x03, sizeof device_d);
     public_key(&device, points[4], device_d, 0);
     memset(ephemeral_d, 0x04, sizeof ephemeral_d);
+    memset(cek, 0x77, sizeof cek);
+    memset(kek, 0x51, sizeof kek);
     assert_int_equal(gw_key_thumbprint(crypto(), &device, device_kid), 0);
     assert_int_equal(gw_key_thumbprint(crypto(), &author, author_kid), 0);
 }
@@ -252,8 +253,9 @@ static void make_manifest(void)
     struct gwh_variant variant = { .size = CONTENT_SIZE, .payloads = &payload, .payload_count = 1 };
     struct gwh_component component = { 0, GW_KIND_BOOTABLE, &variant, 1 };
     struct gw_dependency hardware = { GW_DEPENDS_HARDWARE, 3, 4 };
-    struct gwh_manifest m = { .epoch = 1, .sequence = 7, .version = "1.4.0", .components = &component, .component_count = 1,
-                              .floor = 5, .dependencies = &hardware, .dependency_count = 1, .key_check = key_check };
+    struct gwh_manifest m = { .epoch = 1, .sequence = 7, .version = "1.4.0", .components = &component,
+                              .component_count = 1, .floor = 5, .dependencies = &hardware, .dependency_count = 1,
+                              .key_check = key_check };
 
     memcpy(m.vendor, vendor, 16);
     memcpy(m.class_id, class_id, 16);
@@ -289,8 +291,8 @@ static void trust_map(struct gwh_buf *out)
     static const char *const hosts[] = { "cdn.example.com" };
     static const struct gw_policy_line policy = { GW_ROLE_AUTHOR, 1 };
     uint8_t revoked[1][32];
-    struct gwh_trust t = { .version = 3, .epoch = 1, .keys = keys, .key_count = 2, .revoked_count = 1, .policy = &policy,
-                           .policy_count = 1, .hosts = hosts, .host_count = 1 };
+    struct gwh_trust t = { .version = 3, .epoch = 1, .keys = keys, .key_count = 2, .revoked_count = 1,
+                           .policy = &policy, .policy_count = 1, .hosts = hosts, .host_count = 1 };
     memset(revoked, 0xee, sizeof revoked);
     t.revoked = (const uint8_t(*)[32])revoked;
     assert_int_equal(gwh_trust_map(out, &t), 0);
@@ -308,7 +310,7 @@ static void identity(struct gwh_buf *out)
     assert_int_equal(gwh_identity_encode(out, &id), 0);
 }
 
-/* ---- Signed objects ------------------------------------------------------------------------------------------------ */
+/* ---- Signed objects --------------------------------------------------------------------------------------------- */
 
 static void trust_bundle(void **state)
 {
@@ -447,7 +449,7 @@ static void identity_object(void **state)
     t_free(&b);
 }
 
-/* ---- Payload and grants -------------------------------------------------------------------------------------------- */
+/* ---- Payload and grants ----------------------------------------------------------------------------------------- */
 
 static void frames(void **state)
 {
@@ -494,7 +496,8 @@ static void open_grant(struct t_bytes b)
 
 static void grant(const char *name, const struct gwh_recipient *to)
 {
-    struct gwh_grant g = { .cipher = GW_ALG_A128CTR, .cek = { cek, sizeof cek }, .recipients = to, .recipient_count = 1 };
+    struct gwh_grant g = { .cipher = GW_ALG_A128CTR, .cek = { cek, sizeof cek }, .recipients = to,
+                           .recipient_count = 1 };
     struct gwh_buf right = { 0 };
 
     memcpy(g.digest, manifest_digest, 32);
@@ -514,7 +517,8 @@ static void grant_by_shared_key(void **state)
 
 static void grant_by_ecdh(void **state)
 {
-    struct gwh_recipient to = { .algorithm = GW_ALG_ECDH_ES_A128KW, .kid = { device_kid, 8 }, .ephemeral = ephemeral_d };
+    struct gwh_recipient to = { .algorithm = GW_ALG_ECDH_ES_A128KW, .kid = { device_kid, 8 },
+                                .ephemeral = ephemeral_d };
     struct gwh_buf context = { 0 };
     uint8_t shared[32], derived[16], out[16];
     (void)state;
@@ -533,7 +537,7 @@ static void grant_by_ecdh(void **state)
     gwh_buf_free(&context);
 }
 
-/* ---- On flash ------------------------------------------------------------------------------------------------------ */
+/* ---- On flash --------------------------------------------------------------------------------------------------- */
 
 static uint8_t memory[4 * 4096];
 
@@ -585,10 +589,12 @@ static void sealed_object(void **state)
 
 static void fill_state(struct gw_boot_state *s)
 {
-    *s = (struct gw_boot_state){ .floor = { 1, 5 }, .last = GW_SLOT_A, .trust_active = 1, .reason = -GW_ERR_TRIES_USED };
+    *s = (struct gw_boot_state){ .floor = { 1, 5 }, .last = GW_SLOT_A, .trust_active = 1 };
+    s->reason = -GW_ERR_TRIES_USED;
     s->slot[0] = (struct gw_slot_state){ .state = GW_CONFIRMED, .weight = 1, .order = { 1, 7 }, .floor = 5 };
     memcpy(s->slot[0].digest, manifest_digest, 32);
-    s->slot[1] = (struct gw_slot_state){ .state = GW_REJECTED, .weight = 12, .reason = -GW_ERR_TRIES_USED, .order = { 1, 8 } };
+    s->slot[1] = (struct gw_slot_state){ .state = GW_REJECTED, .weight = 12, .order = { 1, 8 } };
+    s->slot[1].reason = -GW_ERR_TRIES_USED;
     memset(s->slot[1].digest, 0x88, 32);
 }
 
@@ -657,10 +663,18 @@ static void no_example_is_forgotten(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(trust_bundle),        cmocka_unit_test(manifest),      cmocka_unit_test(frames),
-        cmocka_unit_test(signed_manifest),     cmocka_unit_test(head),          cmocka_unit_test(identity_object),
-        cmocka_unit_test(grant_by_shared_key), cmocka_unit_test(grant_by_ecdh), cmocka_unit_test(sealed_object),
-        cmocka_unit_test(journal_bank),        cmocka_unit_test(hand_over),     cmocka_unit_test(no_example_is_forgotten),
+        cmocka_unit_test(trust_bundle),
+        cmocka_unit_test(manifest),
+        cmocka_unit_test(frames),
+        cmocka_unit_test(signed_manifest),
+        cmocka_unit_test(head),
+        cmocka_unit_test(identity_object),
+        cmocka_unit_test(grant_by_shared_key),
+        cmocka_unit_test(grant_by_ecdh),
+        cmocka_unit_test(sealed_object),
+        cmocka_unit_test(journal_bank),
+        cmocka_unit_test(hand_over),
+        cmocka_unit_test(no_example_is_forgotten),
     };
     return cmocka_run_group_tests(tests, make_world, drop_world);
 }

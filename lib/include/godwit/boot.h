@@ -137,7 +137,10 @@ GW_MUST_USE int gw_device_mount(const struct gw_device *dev);
 /* State of the slots as the device's boot ops tell it. GW_ERR_NOTHING: the journal was lost, and nothing has booted since. */
 GW_MUST_USE int gw_device_state(const struct gw_device *dev, struct gw_boot_state *state);
 
-/* For applications, through dev->boot: confirm the running image on trial; give it up; it has run well for a while. */
+/*
+ * For applications, through dev->boot: confirm the running image on trial; give it up, because of GW_ERR_SELF_TEST,
+ * GW_ERR_CONFIRM_LATE or another of 128..131 (either sign), else GW_ERR_VALUE; it has run well for a while.
+ */
 GW_MUST_USE int gw_device_confirm(const struct gw_device *dev);
 GW_MUST_USE int gw_device_reject(const struct gw_device *dev, int reason);
 GW_MUST_USE int gw_device_steady(const struct gw_device *dev);

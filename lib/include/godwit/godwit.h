@@ -97,6 +97,7 @@
     X(IMAGE_DIGEST, 99, "the installed image is not what was signed")                                                  \
     X(DECODE, 100, "the payload does not decode")                                                                      \
     X(OFFSET, 101, "bytes from another offset than was wanted")                                                        \
+    X(SOURCE, 102, "several bad frames in a row: the source of the payload is wrong; try another")                     \
     /* 112..127: called at the wrong time. */                                                                         \
     X(STATE, 112, "called out of order")                                                                               \
     X(NOT_CONFIRMED, 113, "the running image is not confirmed; confirm it first")                                      \

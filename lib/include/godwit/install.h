@@ -76,6 +76,7 @@ struct gw_install {
     struct gw_payload payload;
     struct gw_sha256 hash;
     uint8_t cek[32];
+    uint8_t key[32];                   /* of the current payload */
     struct gw_frames frames;
     struct gw_area target;             /* of the current component */
     struct gw_area work;
@@ -98,7 +99,8 @@ struct gw_install {
 };
 
 /*
- * Verifies manifest, head and grant, makes the plan, finds out what an earlier attempt has left. Writes nothing.
+ * Verifies manifest, head and grant, makes the plan, finds out what an earlier attempt has left. Writes nothing
+ * but the serial of a newer channel head.
  * Errors: all of trust, suitability and plan; GW_ERR_NOT_CONFIRMED.
  */
 GW_MUST_USE int gw_install_open(struct gw_install *inst, const struct gw_install_config *config,
@@ -117,8 +119,8 @@ GW_MUST_USE int gw_install_push(struct gw_install *inst, const uint8_t *bytes, s
 GW_MUST_USE int gw_install_end(struct gw_install *inst);
 
 /*
- * One unit of work. GW_MORE: call again; GW_WANT: push bytes; GW_DONE: call finish. GW_ERR_FRAME_HASH is not latched:
- * the frame was dropped and is wanted again, three times in a row at most.
+ * One unit of work. GW_MORE: call again; GW_WANT: push bytes; GW_DONE: call finish. GW_ERR_FRAME_HASH alone is not the
+ * end: the frame was dropped and is wanted again. After three in a row: GW_ERR_SOURCE. Errors stay.
  */
 GW_MUST_USE int gw_install_poll(struct gw_install *inst);
 

@@ -2,9 +2,9 @@
  * manifest.h - signed objects: trust bundle, manifest, channel head, key grant, offer; and the plan.
  *
  * Open means: verify the signatures over the bytes, then parse. What an open function fills points into the bytes
- * that it was given; they must stay unchanged for as long as the object is used. Parsing is strict: the whole object
- * is validated once, so that the accessors below cannot fail on an opened object except for an index out of range
- * (GW_ERR_NOTHING). Formats: SPEC.md, sections 3 to 6.
+ * that it was given; they must stay unchanged for as long as the object is used. A manifest that was refused is
+ * all-zero. Parsing is strict: the whole object is validated once, so that the accessors below cannot fail on an
+ * opened object except for an index out of range (GW_ERR_NOTHING). Formats: SPEC.md, sections 3 to 6.
  */
 #ifndef GODWIT_MANIFEST_H
 #define GODWIT_MANIFEST_H
@@ -33,8 +33,8 @@ struct gw_identity {
 };
 
 /*
- * Parses an identity object (SPEC.md, section 9). `roots` (may be NULL) receives views into the bytes. Secrets in it are skipped;
- * gw_identity_keystore() serves them.
+ * Parses an identity object (SPEC.md, section 9). `roots` (may be NULL) receives views into the bytes. Secrets in it
+ * are checked and not kept; gw_identity_keystore() serves them.
  */
 GW_MUST_USE int gw_identity_parse(struct gw_identity *id, struct gw_roots *roots, const uint8_t *bytes, size_t n);
 
@@ -149,7 +149,7 @@ struct gw_dependency {
  */
 GW_MUST_USE int gw_manifest_open(struct gw_manifest *m, const struct gw_crypto *crypto, const struct gw_trust *trust,
                                  const uint8_t *cose, size_t n);
-/* Parses the signed map alone (digest stays zero), for showing it. Nothing that installs or boots accepts its result. */
+/* Parses the signed map alone (digest stays zero), for showing it: nothing installs or boots by its result. */
 GW_MUST_USE int gw_manifest_parse(struct gw_manifest *m, const uint8_t *map, size_t n);
 
 GW_MUST_USE int gw_manifest_component(const struct gw_manifest *m, uint32_t i, struct gw_component *c);
