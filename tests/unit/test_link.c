@@ -305,6 +305,19 @@ static void bundles_only_grow(void **state)
     assert_int_equal(simdev_boot(&d, GW_CAUSE_SOFTWARE), GW_OK);
 }
 
+/* A bundle that can no longer be read does not take every image with it: the one before it serves. */
+static void a_damaged_bundle_is_replaced_by_the_other(void **state)
+{
+    bool pending;
+
+    (void)state;
+    assert_int_equal(simdev_trust(&d, 1, &pending), GW_OK);
+    flashsim_poke(&d.sim, d.layout.trust[1].start + 100, 0x11);
+    assert_int_equal(simdev_boot(&d, GW_CAUSE_POWER), GW_OK);
+    assert_int_equal(d.handover.state, GW_CONFIRMED);
+    assert_int_equal(simdev_trust_version(&d), 1);
+}
+
 /* A head's serial is kept: no server goes back behind it. */
 static void heads_only_grow(void **state)
 {
@@ -388,7 +401,7 @@ int main(void)
         CASE(an_aborted_install_continues_unless_forgotten), CASE(what_was_stored_is_read_back),
         CASE(a_staged_release_is_done),     CASE(a_trial_installs_nothing),
         CASE(refuses_what_it_must),         CASE(bundles_only_grow),
-        CASE(heads_only_grow),              CASE(rejected_releases_stay_known),
+        CASE(a_damaged_bundle_is_replaced_by_the_other), CASE(heads_only_grow),              CASE(rejected_releases_stay_known),
         CASE(the_floor_holds_at_boot),      CASE(data_is_verified_at_boot),
     };
 
