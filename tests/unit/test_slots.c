@@ -362,6 +362,10 @@ static void a_failing_flash_is_an_error_and_changes_nothing(void **state)
     assert_true(gw_slots_clear(&dev, GW_SLOT_B) < 0);
     assert_true(gw_slots_stage(&dev, GW_SLOT_B, &release) < 0);
     flashsim_arm(&sim, 1);
+    flashsim_add_fault(&sim, (struct flashsim_fault){ FLASHSIM_READ_FAILS, 0, 0, 0, 0 });
+    assert_int_equal(gw_device_state(&dev, &after), GW_ERR_FLASH_READ); /* which is not: there is nothing */
+    assert_int_equal(gw_device_steady(&dev), GW_ERR_FLASH_READ);
+    flashsim_arm(&sim, 1);
     after = stored();
     same(&s, &after);
 }
