@@ -36,7 +36,8 @@ void scene_release(struct simdev *d, struct scene_release *s, const struct simde
         s->variant[i][0] = (struct gwh_variant){ .size = (uint32_t)s->r.image[i].n, .payloads = p, .payload_count = 1 };
         must(gw_sha256(d->crypto->gw, s->r.image[i].p, s->r.image[i].n, s->variant[i][0].digest), "digest");
         s->variant[i][1] = s->variant[i][0];
-        s->component[i] = (struct gwh_component){ at.component, i == 0 ? GW_KIND_BOOTABLE : GW_KIND_DATA, s->variant[i], 1 };
+        s->component[i] = (struct gwh_component){ at.component, i == 0 ? GW_KIND_BOOTABLE : GW_KIND_DATA,
+                                                  s->variant[i], 1 };
     }
     if (wish->encrypted) {
         must(gw_key_check(d->crypto->gw, d->cek, sizeof d->cek, s->check), "key check");
@@ -143,7 +144,8 @@ void scene_state(struct simdev *d, const struct gw_boot_state *state)
 
 struct gw_slot_state scene_slot(const struct scene_release *s, enum gw_state state)
 {
-    struct gw_slot_state slot = { .state = (uint8_t)state, .order = { s->m.epoch, s->m.sequence }, .floor = s->m.floor };
+    struct gw_slot_state slot = { .state = (uint8_t)state, .order = { s->m.epoch, s->m.sequence },
+                                  .floor = s->m.floor };
 
     memcpy(slot.digest, s->r.digest, sizeof slot.digest);
     return slot;

@@ -131,7 +131,8 @@ static void a_trial_is_counted_and_given_up(void **state)
     starts(GW_CAUSE_WATCHDOG, GW_SLOT_A, GW_CONFIRMED, 0, -GW_ERR_TRIES_USED);
     assert_int_equal(now().slot[1].state, GW_REJECTED);
     assert_int_equal(now().slot[1].reason, -GW_ERR_TRIES_USED);
-    starts(GW_CAUSE_POWER, GW_SLOT_A, GW_CONFIRMED, 0, -GW_ERR_TRIES_USED); /* the application reports it until it is old */
+    /* the application reports it until it is old */
+    starts(GW_CAUSE_POWER, GW_SLOT_A, GW_CONFIRMED, 0, -GW_ERR_TRIES_USED);
 }
 
 static void a_trial_that_confirms(void **state)
@@ -217,12 +218,13 @@ static void a_device_without_factory_image_asks_for_recovery(void **state)
     starts_nothing(-GW_ERR_TRUST_MISSING);
 }
 
-/* ---- Flash that fails --------------------------------------------------------------------------------------------- */
+/* ---- Flash that fails -------------------------------------------------------------------------------------------- */
 
 static void break_journal(enum flashsim_fault_kind kind)
 {
     flashsim_arm(&dev.sim, 3);
-    flashsim_add_fault(&dev.sim, (struct flashsim_fault){ kind, 0, 0, dev.layout.journal.start, dev.layout.journal.size });
+    flashsim_add_fault(&dev.sim, (struct flashsim_fault){ kind, 0, 0, dev.layout.journal.start,
+                                                          dev.layout.journal.size });
 }
 
 static void a_journal_that_cannot_be_written_does_not_stop_a_confirmed_image(void **state)
@@ -230,7 +232,8 @@ static void a_journal_that_cannot_be_written_does_not_stop_a_confirmed_image(voi
     (void)state;
     slots(GW_CONFIRMED, GW_STAGED);
     break_journal(FLASHSIM_REFUSE);
-    starts(GW_CAUSE_POWER, GW_SLOT_A, GW_CONFIRMED, 0, -GW_ERR_FLASH_ERASE); /* not the trial: its attempt is not recorded */
+    /* not the trial: its attempt is not recorded */
+    starts(GW_CAUSE_POWER, GW_SLOT_A, GW_CONFIRMED, 0, -GW_ERR_FLASH_ERASE);
     flashsim_arm(&dev.sim, 3);
     starts(GW_CAUSE_POWER, GW_SLOT_B, GW_TRYING, 0, 0); /* the journal is well again */
     break_journal(FLASHSIM_REFUSE);
@@ -277,7 +280,7 @@ static void memory_must_suffice(void **state)
     assert_int_equal(dev.sim.ops, ops);
 }
 
-/* ---- A journal that was lost ---------------------------------------------------------------------------------------- */
+/* ---- A journal that was lost ------------------------------------------------------------------------------------- */
 
 static void lose_journal(void)
 {
@@ -374,7 +377,7 @@ static void a_boot_record_of_another_version_is_a_lost_one(void **state)
     starts(GW_CAUSE_POWER, GW_SLOT_B, GW_TRYING, 0, -GW_ERR_JOURNAL_LOST);
 }
 
-/* ---- The hand-over record --------------------------------------------------------------------------------------------- */
+/* ---- The hand-over record ---------------------------------------------------------------------------------------- */
 
 static void the_hand_over_is_as_the_specification_says(void **state)
 {
@@ -435,7 +438,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_device_without_factory_image_asks_for_recovery, setup_limited, teardown),
         TEST(a_journal_that_cannot_be_written_does_not_stop_a_confirmed_image),
         TEST(an_unreadable_journal_is_rebuilt_from_the_images), TEST(an_unreadable_slot_is_passed_over),
-        TEST(memory_must_suffice), TEST(two_images_the_newer_on_trial), TEST(one_image_confirmed), TEST(no_image_factory),
+        TEST(memory_must_suffice), TEST(two_images_the_newer_on_trial), TEST(one_image_confirmed),
+        TEST(no_image_factory),
         cmocka_unit_test_setup_teardown(no_image_recovery, setup_limited, teardown),
         TEST(the_newer_bundle_is_found_again), TEST(a_bundle_that_waited_waits_again), TEST(no_bundle_no_image),
         TEST(a_boot_record_of_another_version_is_a_lost_one),

@@ -110,7 +110,8 @@ static void reads_stay_inside(void **state)
 
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         port.reads = 0;
-        assert_int_equal(gw_flash_read(&flash, cases[i].address, buffer, cases[i].n), cases[i].fits ? GW_OK : GW_ERR_LAYOUT);
+        assert_int_equal(gw_flash_read(&flash, cases[i].address, buffer, cases[i].n),
+                         cases[i].fits ? GW_OK : GW_ERR_LAYOUT);
         assert_int_equal(port.reads, cases[i].fits);
         if (cases[i].fits) {
             assert_int_equal(port.address, cases[i].address);
@@ -146,7 +147,8 @@ static void writes_are_whole_units_inside(void **state)
 
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         port.writes = port.idles = 0;
-        assert_int_equal(gw_flash_write(&flash, cases[i].address, data, cases[i].n), cases[i].fits ? GW_OK : GW_ERR_LAYOUT);
+        assert_int_equal(gw_flash_write(&flash, cases[i].address, data, cases[i].n),
+                         cases[i].fits ? GW_OK : GW_ERR_LAYOUT);
         assert_int_equal(port.writes, cases[i].fits);
         assert_int_equal(port.idles, cases[i].fits);
     }
@@ -219,8 +221,10 @@ static void every_area_must_be_right(void **state)
 
     for (unsigned i = 0; i < count; i++) {
         static const struct { uint32_t start, size; bool factory_may; } wrong[] = {
-            { 0, 0x6000, false }, { 0x13000, 0x6000, false }, { 0xa0000, 0x10000, false }, { 0xfffff000, 0x1000, false },
-            { 0xfffff000, 0x2000, false }, { 0x20000, 0, true }, { 0x20000, 0x6000, false }, { 0x22000, 0x20000, false },
+            { 0, 0x6000, false }, { 0x13000, 0x6000, false }, { 0xa0000, 0x10000, false },
+            { 0xfffff000, 0x1000, false }, { 0xfffff000, 0x2000, false }, { 0x20000, 0, true },
+            { 0x20000, 0x6000, false },
+            { 0x22000, 0x20000, false },
             { 0x20000, 0x80001, false }, { 0x20000, 0xfffffff0, false }, { 0x20001, 0x10000, false }, { 0, 0, true },
         };
         for (unsigned k = 0; k < sizeof wrong / sizeof wrong[0]; k++) {
@@ -297,7 +301,8 @@ static void data_areas_have_their_rules(void **state)
 
     l.data_count = GW_COMPONENTS_MAX;
     for (unsigned i = 0; i < GW_COMPONENTS_MAX; i++) {
-        data_areas[i] = (struct gw_data_areas){ i, { { 0x20000 + i * 0x20000, 0x10000 }, { 0x30000 + i * 0x20000, 0x10000 } } };
+        uint32_t at = 0x20000 + i * 0x20000;
+        data_areas[i] = (struct gw_data_areas){ i, { { at, 0x10000 }, { at + 0x10000, 0x10000 } } };
     }
     assert_int_equal(gw_layout_check(&flash, &l), GW_ERR_LAYOUT);
     l.data_count = 1; /* blocks larger than the slot's work area: they could not be salvaged */

@@ -1,6 +1,6 @@
 /*
- * test_slots.c - the boot record field by field, every change of the slots in every state, the list of rejected releases,
- * and boot ops that are not Godwit's own.
+ * test_slots.c - the boot record field by field, every change of the slots in every state, the list of rejected
+ * releases, and boot ops that are not Godwit's own.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -79,7 +79,8 @@ static void the_record_is_as_the_specification_says(void **state)
     /* SPEC.md, section 10: offsets and sizes of the fields, in order. */
     uint8_t right[107] = { 1,
         GW_CONFIRMED, 3, 17, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
-    static const uint8_t second[15] = { GW_REJECTED, 7, 96, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x2b, 0x2c };
+    static const uint8_t second[15] = { GW_REJECTED, 7, 96, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29,
+                                        0x2a, 0x2b, 0x2c };
     static const uint8_t end[12] = { 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 1, 1, 1, 0x51 };
     struct gw_boot_state s = sample(), back;
     uint8_t *body = malloc(GW_BOOT_RECORD);
@@ -125,7 +126,8 @@ static void values_that_do_not_exist_are_refused(void **state)
         gw_boot_state_encode(&s, body);
         for (unsigned v = 0; v < 256; v++) {
             body[limits[i].at] = (uint8_t)v;
-            assert_int_equal(gw_boot_state_decode(&back, body, GW_BOOT_RECORD), v <= limits[i].most ? GW_OK : GW_ERR_VALUE);
+            assert_int_equal(gw_boot_state_decode(&back, body, GW_BOOT_RECORD),
+                             v <= limits[i].most ? GW_OK : GW_ERR_VALUE);
         }
     }
     gw_boot_state_encode(&s, body);
@@ -370,7 +372,7 @@ static void a_failing_flash_is_an_error_and_changes_nothing(void **state)
     same(&s, &after);
 }
 
-/* ---- Boot ops of somebody else ------------------------------------------------------------------------------------ */
+/* ---- Boot ops of somebody else ----------------------------------------------------------------------------------- */
 
 static struct {
     const char *called;

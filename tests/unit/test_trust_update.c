@@ -18,7 +18,8 @@ static struct scene_bundle bundle;
 
 static int setup(void **state)
 {
-    const struct simdev_config config = { .erase = SIMDEV_4K, .write_size = 8, .erased = 0xff, .ecc = true, .extended = true };
+    const struct simdev_config config = { .erase = SIMDEV_4K, .write_size = 8, .erased = 0xff, .ecc = true,
+                                          .extended = true };
     struct gw_boot_state boot = { .last = GW_SLOT_A };
     (void)state;
 
@@ -340,7 +341,8 @@ static void flash_errors_leave_the_bundle_in_use(void **state)
         }
     }
     const struct gw_area *area = dev.layout.trust; /* what cannot be read is not taken for older */
-    flashsim_add_fault(&dev.sim, (struct flashsim_fault){ FLASHSIM_READ_FAILS, 0, 0, area[0].start, area[0].size + area[1].size });
+    flashsim_add_fault(&dev.sim, (struct flashsim_fault){ FLASHSIM_READ_FAILS, 0, 0, area[0].start,
+                                                          area[0].size + area[1].size });
     assert_int_equal(update(&pending), GW_ERR_FLASH_READ);
     flashsim_arm(&dev.sim, 1);
     assert_int_equal(update(&pending), GW_OK);

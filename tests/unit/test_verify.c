@@ -265,7 +265,8 @@ static void the_factory_image(void **state)
     (void)state;
 
     good(GW_SLOT_FACTORY);
-    assert_int_equal(gw_slot_verify(&dev.dev, &boot, GW_SLOT_FACTORY, dev.ram.memory, sizeof dev.ram.memory, NULL, NULL),
+    assert_int_equal(gw_slot_verify(&dev.dev, &boot, GW_SLOT_FACTORY, dev.ram.memory, sizeof dev.ram.memory, NULL,
+                                    NULL),
                      GW_VERDICT_OK);
     scene_damage(&dev, area.start + SIMDEV_FACTORY_SIZE - 1);
     bad(GW_SLOT_FACTORY, GW_ERR_IMAGE_DIGEST);
