@@ -508,7 +508,8 @@ int gw_install_push(struct gw_install *inst, const uint8_t *bytes, size_t n, siz
 
 int gw_install_end(struct gw_install *inst)
 {
-    bool short_of = inst->state == GW_ST_FETCH && !gw_frames_complete(&inst->frames);
+    bool fetching = inst->state == GW_ST_FETCH || inst->state == GW_ST_WRITE;
+    bool short_of = fetching && gw_frames_offset(&inst->frames) < inst->payload.size;
 
     return short_of ? GW_ERR_PAYLOAD_SHORT : GW_OK;
 }
@@ -539,12 +540,9 @@ int gw_install_abort(struct gw_install *inst, bool forget)
 
 void gw_install_progress(const struct gw_install *inst, struct gw_progress *progress)
 {
-    bool fetching = inst->state >= GW_ST_COMPONENT && inst->state <= GW_ST_WRITE && inst->step < inst->plan.count;
+    bool fetched = inst->step < inst->plan.count && !choice_of(inst)->copy;
 
-    progress->done = inst->done_before + (fetching ? gw_frames_offset(&inst->frames) - inst->frames.held : 0);
-    if (inst->state == GW_ST_READ_BACK && !choice_of(inst)->copy) {
-        progress->done += inst->payload.size;
-    }
+    progress->done = inst->done_before + (fetched ? gw_frames_offset(&inst->frames) - inst->frames.held : 0);
     progress->total = inst->plan.fetch_bytes;
     progress->asked_again = inst->asked_again;
 }

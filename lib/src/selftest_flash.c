@@ -7,7 +7,8 @@
 #include "store.h"
 
 enum rule {
-    RULE_GEOMETRY = 1,   /* whole blocks, two at least; write size a power of two up to GW_WRITE_MAX; a 512 byte buffer */
+    /* whole blocks, two at least; write size a power of two up to GW_WRITE_MAX; a 512 byte buffer */
+    RULE_GEOMETRY = 1,
     RULE_ERASE = 2,      /* an erase makes every byte the erased value */
     RULE_WRITE = 3,      /* a written unit reads back */
     RULE_NEIGHBOURS = 4, /* and what is beside it stays erased */

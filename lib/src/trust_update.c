@@ -18,8 +18,16 @@ static GW_NOINLINE int write_bundle(const struct gw_device *dev, unsigned area, 
     return status == GW_DONE ? gw_store_write(dev->flash, dev->layout->trust[area], cose, n) : status;
 }
 
+static bool readable(const struct gw_device *dev, unsigned area, uint8_t *memory)
+{
+    uint32_t n;
+
+    return gw_store_read(dev->flash, dev->layout->trust[area], memory, GW_TRUST_MAX, &n) == GW_OK;
+}
+
 /* Would the new bundle, already on flash as `after` says, let the running image start? */
-static GW_NOINLINE bool accepts_running(const struct gw_device *dev, const struct gw_boot_state *after, uint8_t *memory, size_t size)
+static GW_NOINLINE bool accepts_running(const struct gw_device *dev, const struct gw_boot_state *after, uint8_t *memory,
+                                        size_t size)
 {
     struct gw_manifest m;
 
@@ -30,8 +38,8 @@ static GW_NOINLINE bool accepts_running(const struct gw_device *dev, const struc
 }
 
 /* A bundle is compared with the newer of the one in use and the one that waits. GW_DONE: the same version. */
-static GW_NOINLINE int check_newer(const struct gw_device *dev, const struct gw_boot_state *state, const uint8_t *cose, size_t n,
-                       uint8_t *memory)
+static GW_NOINLINE int check_newer(const struct gw_device *dev, const struct gw_boot_state *state, const uint8_t *cose,
+                                   size_t n, uint8_t *memory)
 {
     struct gw_trust in_use, offered;
     struct gw_identity id;
@@ -80,7 +88,10 @@ int gw_trust_update(const struct gw_device *dev, const uint8_t *cose, size_t n, 
     if (err != GW_OK) {
         return err;
     }
-    if (state.trust_pending != 0) { /* the one that waited is about to be overwritten */
+    /* If the one in use is damaged the other one serves (gw_trust_load): then that one is not the free area. */
+    bool damaged = !readable(dev, state.trust_active, memory) && readable(dev, state.trust_active ^ 1u, memory);
+    if (state.trust_pending != 0 || damaged) { /* the one that waited is about to be overwritten */
+        state.trust_active ^= damaged;
         state.trust_pending = 0;
         err = gw_slots_save(dev, &state);
     }

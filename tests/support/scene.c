@@ -81,6 +81,7 @@ void scene_release_free(struct scene_release *s)
 
 void scene_bundle(struct simdev *d, struct scene_bundle *b, uint32_t version, int revoke)
 {
+    gwh_buf_free(&b->bytes);
     memset(b, 0, sizeof *b);
     b->key[0] = d->author[0].signer.key;
     b->key[1] = d->author[1].signer.key;
@@ -109,7 +110,6 @@ void scene_bundle_sign(struct simdev *d, struct scene_bundle *b)
 
 void scene_bundle_make(struct simdev *d, struct scene_bundle *b, uint32_t version, int revoke)
 {
-    gwh_buf_free(&b->bytes);
     scene_bundle(d, b, version, revoke);
     scene_bundle_sign(d, b);
 }

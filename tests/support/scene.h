@@ -32,10 +32,10 @@ struct scene_bundle {
     struct gwh_signer signer[3];
     uint32_t signers;
 };
-/* A right bundle: epoch 1, both roots sign. revoke: number of an author, or -1. */
+/* A right bundle: epoch 1, both roots sign. revoke: number of an author, or -1. `b` is all-zero, or was used before. */
 void scene_bundle(struct simdev *d, struct scene_bundle *b, uint32_t version, int revoke);
 void scene_bundle_sign(struct simdev *d, struct scene_bundle *b);
-/* Both, and frees what was there. */
+/* Both. */
 void scene_bundle_make(struct simdev *d, struct scene_bundle *b, uint32_t version, int revoke);
 
 /* Writes an object into an area, as provisioning does. */

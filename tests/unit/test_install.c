@@ -1,6 +1,7 @@
 /*
- * test_install.c - the installer against a link that lies and a caller that errs: what it takes, refuses, asks again, and
- * what the slots look like afterwards.
+ * test_install.c - what may not come in, with its exact reason and not a byte written; and how what may comes in.
+ *
+ * The device runs release 5 from slot A, confirmed. It has a data component. Power cuts are in tests/powercut.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,402 +9,1185 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include <cmocka.h>
 
 #include "cose.h"
-#include "device.h"
-#include "slots.h"
+#include "scene.h"
 
-static struct simdev d;
-static struct simdev_release one, two;
+static struct simdev dev;
+static struct scene_release running, release; /* 5 in slot A; what is offered */
+static struct scene_bundle bundle;
+static struct gw_boot_state boot;
+static struct gwh_buf head;
+static uint8_t *buffer; /* of exactly config->buffer_size bytes */
+static struct gw_install *inst;
+static struct gw_install_config *config;
+static struct gw_release *offer;
 
-static void boot_and_mount(enum gw_cause cause)
+/* What simdev_open() would pass, ready to be changed. */
+static void offer_release(void)
 {
-    (void)simdev_boot(&d, cause);
-    assert_int_equal(simdev_mount(&d), GW_OK);
+    scene_release_sign(&dev, &release);
+    *config = (struct gw_install_config){ .dev = &dev.dev, .buffer_size = GW_INSTALL_BUFFER, .running = GW_SLOT_A };
+    *offer = (struct gw_release){ .manifest = gwh_span(&release.r.manifest), .grant_count = release.r.grant.n != 0 };
+    offer->grant[0] = gwh_span(&release.r.grant);
 }
 
-/* A device that runs release 1, confirmed, in slot A. */
-static int start(void **state)
+/* A right release 6 with another data image. */
+static void right(void)
 {
-    const struct simdev_config config = { .erase = SIMDEV_4K, .write_size = 8, .erased = 0xff, .data = true };
+    scene_release_free(&release);
+    scene_release(&dev, &release, &(struct simdev_wish){ .sequence = 6, .data = 2 });
+    offer_release();
+}
 
+static void encrypted(void)
+{
+    scene_release_free(&release);
+    scene_release(&dev, &release, &(struct simdev_wish){ .sequence = 6, .data = 2, .encrypted = true });
+    offer_release();
+}
+
+static void start(const struct simdev_config *c)
+{
+    simdev_init(&dev, c);
+    simdev_provision(&dev);
+    inst = &dev.ram.inst;
+    config = &dev.ram.install;
+    offer = &dev.ram.offer;
+    memset(&release, 0, sizeof release);
+    memset(&bundle, 0, sizeof bundle);
+    memset(&boot, 0, sizeof boot);
+    boot.last = GW_SLOT_A;
+    scene_release(&dev, &running, &(struct simdev_wish){ .sequence = 5, .data = 1 });
+    scene_release_sign(&dev, &running);
+    simdev_preload(&dev, &running.r, GW_SLOT_A);
+    boot.slot[0] = scene_slot(&running, GW_CONFIRMED);
+    scene_state(&dev, &boot);
+    right();
+}
+
+static int setup(void **state)
+{
+    const struct simdev_config c = { .erase = SIMDEV_4K, .write_size = 8, .erased = 0xff, .ecc = true, .data = true };
     (void)state;
-    simdev_init(&d, &config);
-    simdev_provision(&d);
-    simdev_release(&d, &one, &(struct simdev_wish){ .sequence = 1 });
-    simdev_release(&d, &two, &(struct simdev_wish){ .sequence = 2, .encrypted = true, .data = 1, .floor = 2 });
-    boot_and_mount(GW_CAUSE_POWER);
-    assert_int_equal(simdev_install(&d, &one, 0), GW_DONE);
-    boot_and_mount(GW_CAUSE_SOFTWARE);
-    assert_int_equal(gw_device_confirm(&d.dev), GW_OK);
-    boot_and_mount(GW_CAUSE_SOFTWARE);
+    start(&c);
     return 0;
 }
 
-static int stop(void **state)
+static int teardown(void **state)
 {
     (void)state;
-    simdev_release_free(&one);
-    simdev_release_free(&two);
-    simdev_free(&d);
+    free(buffer);
+    buffer = NULL;
+    scene_release_free(&running);
+    scene_release_free(&release);
+    gwh_buf_free(&bundle.bytes);
+    gwh_buf_free(&head);
+    simdev_free(&dev);
     return 0;
 }
 
-/* Polls until it wants bytes; GW_DONE or an error ends it too. */
-static int until_want(void)
+static int open_offer(void)
 {
+    free(buffer);
+    config->buffer = buffer = malloc(config->buffer_size);
+    memset(inst, 0xa5, sizeof *inst);
+    return gw_install_open(inst, config, offer);
+}
+
+/* Opens what is offered: this reason, nothing written, nothing kept, and nothing works on the object. */
+static void refused(int reason)
+{
+    uint8_t *copy = scene_copy(&dev), byte = 0;
+    uint32_t ops = dev.sim.ops;
+    struct gw_want want;
+    size_t used = 1;
+
+    int err = open_offer();
+    if (err != reason) {
+        fail_msg("%s instead of %s", gw_error_name(err), gw_error_name(reason));
+    }
+    assert_true(gw_install_poll(inst) < 0);
+    assert_int_equal(gw_install_want(inst, &want), GW_ERR_STATE);
+    assert_true(gw_install_push(inst, &byte, 1, &used) < 0);
+    assert_int_equal(used, 0);
+    assert_true(gw_install_finish(inst) < 0);
+    for (unsigned i = 0; i < sizeof inst->cek; i++) {
+        assert_int_equal(inst->cek[i], 0);
+    }
+    assert_int_equal(gw_install_abort(inst, false), GW_OK);
+    assert_int_equal(dev.sim.ops, ops);
+    assert_true(scene_same(&dev, copy));
+    free(copy);
+}
+
+static void accepted(void)
+{
+    assert_int_equal(open_offer(), GW_OK);
+    assert_int_equal(gw_install_abort(inst, false), GW_OK);
+}
+
+/* ---- Not for this device, not now ---------------------------------------------------------------------------------- */
+
+static void releases_for_others(void **state)
+{
+    static const char *const others[] = { "device-2" };
+    (void)state;
+
+    accepted();
+    release.m.vendor[3] ^= 1;
+    offer_release();
+    refused(GW_ERR_VENDOR);
+    right();
+    release.m.class_id[3] ^= 1;
+    offer_release();
+    refused(GW_ERR_CLASS);
+    right();
+    release.m.devices = others;
+    release.m.device_count = 1;
+    offer_release();
+    refused(GW_ERR_DEVICE);
+}
+
+static void releases_of_another_time(void **state)
+{
+    (void)state;
+    for (uint32_t sequence = 4; sequence <= 5; sequence++) {
+        right();
+        release.m.sequence = sequence;
+        offer_release();
+        refused(GW_ERR_OLDER);
+    }
+    for (uint32_t epoch = 0; epoch <= 2; epoch += 2) { /* below and above the bundle's */
+        right();
+        release.m.epoch = epoch;
+        offer_release();
+        refused(GW_ERR_EPOCH);
+    }
+    right();
+    release.m.use_before = 1000;
+    offer_release();
+    config->now = 1000;
+    refused(GW_ERR_EXPIRED);
+    config->now = 999;
+    accepted();
+    config->now = 0; /* no clock */
+    accepted();
+    right();
+    release.m.floor = 7;
+    offer_release();
+    refused(GW_ERR_FLOOR_ABOVE);
+}
+
+static void releases_below_the_floor(void **state)
+{
+    (void)state;
+    boot.floor = (struct gw_order){ 1, 7 };
+    scene_state(&dev, &boot);
+    refused(GW_ERR_FLOOR);
+    boot.floor.sequence = 6;
+    scene_state(&dev, &boot);
+    accepted();
+}
+
+static void dependencies(void **state)
+{
+    static const struct gw_dependency fit[] = { { 1, 3, 3 }, { 2, 5, 0xffffffff }, { 3, 2, 5 } };
+    static const struct gw_dependency not[] = { { 1, 4, 9 }, { 1, 1, 2 }, { 2, 6, 9 }, { 3, 6, 9 }, { 3, 1, 4 } };
+    (void)state;
+
+    release.m.dependencies = fit;
+    release.m.dependency_count = 3;
+    offer_release();
+    accepted();
+    release.m.dependency_count = 1;
+    for (unsigned i = 0; i < sizeof not / sizeof not[0]; i++) {
+        release.m.dependencies = &not[i];
+        offer_release();
+        refused(GW_ERR_DEPENDENCY);
+    }
+}
+
+static void rejected_before(void **state)
+{
+    (void)state;
+    boot.slot[1] = scene_slot(&release, GW_REJECTED);
+    scene_state(&dev, &boot);
+    refused(GW_ERR_REJECTED_BEFORE);
+    assert_int_equal(gw_slots_clear(&dev.dev, GW_SLOT_B), GW_OK);
+    assert_int_equal(simdev_mount(&dev), GW_OK);
+    refused(GW_ERR_REJECTED_BEFORE); /* also when the slot was used again */
+    release.m.version = "1.0.1";
+    offer_release();
+    accepted(); /* another release */
+}
+
+static void only_from_a_confirmed_image_or_recovery(void **state)
+{
+    static const struct { uint8_t mine; int err; } cases[] = {
+        { GW_EMPTY, GW_ERR_NOT_CONFIRMED }, { GW_STAGED, GW_ERR_NOT_CONFIRMED }, { GW_TRYING, GW_ERR_NOT_CONFIRMED },
+        { GW_REJECTED, GW_ERR_NOT_CONFIRMED }, { GW_CONFIRMED, GW_OK }, { GW_PREVIOUS, GW_OK },
+    };
+    (void)state;
+
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        boot.slot[0].state = cases[i].mine;
+        scene_state(&dev, &boot);
+        if (cases[i].err == GW_OK) {
+            accepted();
+        } else {
+            refused(cases[i].err);
+        }
+    }
+    config->running = GW_SLOT_B; /* not what boot started */
+    refused(GW_ERR_STATE);
+    config->running = GW_SLOT_FACTORY;
+    refused(GW_ERR_NOT_CONFIRMED);
+    config->running = GW_SLOT_NONE;
+    refused(GW_ERR_NOT_CONFIRMED);
+    config->recovery = true;
+    accepted();
+}
+
+/* ---- Signatures ----------------------------------------------------------------------------------------------------- */
+
+static void use_bundle(void)
+{
+    scene_bundle_sign(&dev, &bundle);
+    scene_put(&dev, dev.layout.trust[1], gwh_span(&bundle.bytes));
+    boot.trust_active = 1;
+    scene_state(&dev, &boot);
+}
+
+static void keys_that_may_not_sign(void **state)
+{
+    static struct fastcrypto_key stranger;
+    (void)state;
+
+    fastcrypto_key(&stranger, 77);
+    fastcrypto_signer(&release.signer[0], &stranger, GW_ROLE_AUTHOR);
+    offer_release();
+    refused(GW_ERR_KEY_UNKNOWN);
+    release.signer[0] = dev.approver.signer;
+    offer_release();
+    refused(GW_ERR_KEY_ROLE);
+    release.signer[0] = dev.distributor.signer;
+    offer_release();
+    refused(GW_ERR_KEY_ROLE);
+    release.signer[0] = dev.root[0].signer;
+    offer_release();
+    refused(GW_ERR_KEY_UNKNOWN);
+    release.signers = 0;
+    offer_release();
+    assert_true(open_offer() < 0);
+    right();
+    scene_bundle(&dev, &bundle, 2, 0);
+    use_bundle();
+    refused(GW_ERR_KEY_REVOKED);
+}
+
+static void too_few_signatures(void **state)
+{
+    static const struct gw_policy_line both[] = { { GW_ROLE_AUTHOR, 1 }, { GW_ROLE_APPROVER, 1 } };
+    static const struct gw_policy_line two[] = { { GW_ROLE_AUTHOR, 2 } };
+    (void)state;
+
+    scene_bundle(&dev, &bundle, 2, -1);
+    bundle.t.policy = both;
+    bundle.t.policy_count = 2;
+    use_bundle();
+    refused(GW_ERR_SIGNERS_FEW);
+    release.signer[1] = dev.approver.signer;
+    release.signers = 2;
+    offer_release();
+    accepted();
+    bundle.t.policy = two;
+    bundle.t.policy_count = 1;
+    use_bundle();
+    release.signer[1] = release.signer[0];
+    offer_release();
+    refused(GW_ERR_SIGNER_TWICE);
+    release.signer[1] = dev.author[1].signer;
+    offer_release();
+    accepted();
+}
+
+static void signatures_that_are_not(void **state)
+{
+    struct gwh_buf map = { 0 }, other = { 0 };
+    (void)state;
+
+    release.signer[0].header_algorithm = GW_ALG_PS256;
+    offer_release();
+    refused(GW_ERR_ALGORITHM);
+    right(); /* the right signature over another payload */
+    release.m.sequence = 7;
+    scene_release_sign(&dev, &release);
+    uint8_t signature[64];
+    memcpy(signature, release.r.manifest.p + release.r.manifest.n - 64, 64);
+    release.m.sequence = 6;
+    offer_release();
+    memcpy(release.r.manifest.p + release.r.manifest.n - 64, signature, 64);
+    refused(GW_ERR_SIGNATURE);
+    right(); /* or as another type of object */
+    assert_int_equal(gwh_manifest_map(&map, &release.m), 0);
+    assert_int_equal(gwh_sign_map(&other, &fastcrypto, "godwit/head/1", gwh_span(&map), release.signer, 1), 0);
+    offer->manifest = gwh_span(&other);
+    refused(GW_ERR_SIGNATURE);
+    gwh_buf_free(&map);
+    gwh_buf_free(&other);
+}
+
+static void manifests_cut_and_stretched(void **state)
+{
+    struct gwh_buf *m = &release.r.manifest;
+    (void)state;
+
+    offer->manifest.n--;
+    refused(GW_ERR_TRUNCATED);
+    offer->manifest.n = 0;
+    refused(GW_ERR_TRUNCATED);
+    assert_int_equal(gwh_buf_add(m, "", 1), 0);
+    offer->manifest = gwh_span(m);
+    refused(GW_ERR_TRAILING);
+    while (m->n <= GW_MANIFEST_MAX) {
+        assert_int_equal(gwh_buf_add(m, "\0\0\0\0\0\0\0", 8), 0);
+    }
+    offer->manifest = gwh_span(m);
+    refused(GW_ERR_LIMIT);
+}
+
+static void devices_that_lost_something(void **state)
+{
+    (void)state;
+    scene_erase(&dev, dev.layout.trust[0]);
+    refused(GW_ERR_TRUST_MISSING);
+    scene_put(&dev, dev.layout.trust[0], gwh_span(&dev.trust[0]));
+    accepted();
+    encrypted();
+    scene_erase(&dev, dev.layout.identity);
+    assert_true(open_offer() < 0);
+    scene_put(&dev, dev.layout.identity, gwh_span(&dev.identity));
+    flashsim_ruin(&dev.sim, dev.layout.journal);
+    assert_int_equal(simdev_mount(&dev), GW_OK);
+    refused(GW_ERR_NOTHING); /* nothing has booted since */
+}
+
+/* ---- The channel head ------------------------------------------------------------------------------------------------ */
+
+static void offer_head(uint32_t latest, uint32_t withdrawn, uint32_t serial, char class_id, const struct gwh_signer *by)
+{
+    struct gw_order order = { 1, withdrawn };
+    struct gwh_head h = { .channel = "stable", .latest = { 1, latest }, .withdrawn = &order, .withdrawn_count = 1,
+                          .issued_at = 1, .serial = serial, .class_id = "class" };
+    struct gwh_buf map = { 0 };
+
+    h.class_id[0] = (uint8_t)class_id;
+    gwh_buf_free(&head);
+    assert_int_equal(gwh_head_map(&map, &h), 0);
+    assert_int_equal(gwh_sign_map(&head, &fastcrypto, GW_TYPE_HEAD, gwh_span(&map), by, 1), 0);
+    gwh_buf_free(&map);
+    offer->head = gwh_span(&head);
+}
+
+static void heads(void **state)
+{
+    const struct gwh_signer *by = &dev.distributor.signer;
+    (void)state;
+
+    offer_head(6, 6, 9, 'c', by);
+    refused(GW_ERR_WITHDRAWN);
+    offer_head(5, 4, 9, 'c', by);
+    refused(GW_ERR_HEAD_BEHIND);
+    offer_head(6, 4, 9, 'd', by);
+    refused(GW_ERR_HEAD_OTHER);
+    offer_head(6, 4, 9, 'c', &dev.author[0].signer);
+    refused(GW_ERR_KEY_ROLE);
+    offer_head(6, 4, 9, 'c', by);
+    head.p[head.n - 1] ^= 1;
+    refused(GW_ERR_SIGNATURE);
+    head.p[head.n - 1] ^= 1;
+    accepted(); /* and its serial is kept, */
+    offer_head(6, 4, 8, 'c', by);
+    refused(GW_ERR_HEAD_OLDER);
+    assert_int_equal(simdev_mount(&dev), GW_OK);
+    refused(GW_ERR_HEAD_OLDER); /* also over a restart */
+    offer_head(7, 4, 9, 'c', by);
+    uint32_t ops = dev.sim.ops;
+    accepted();
+    assert_int_equal(dev.sim.ops, ops); /* the same serial needs no record */
+    offer->head.n = 0;
+    accepted(); /* a release without a head is the server's choice */
+}
+
+/* ---- The plan ---------------------------------------------------------------------------------------------------------- */
+
+static struct { uint32_t count, component, variant, payload; int reason; } told;
+
+static void passed(void *ctx, uint32_t component, uint32_t variant, uint32_t payload, int reason)
+{
+    assert_ptr_equal(ctx, &told);
+    if (told.count++ == 0) { /* the deepest is told first */
+        told.component = component;
+        told.variant = variant;
+        told.payload = payload;
+        told.reason = reason;
+    }
+}
+
+static void refused_by_plan(int reason, uint32_t component)
+{
+    memset(&told, 0, sizeof told);
+    config->passed = passed;
+    config->ctx = &told;
+    refused(reason);
+    assert_true(told.count > 0);
+    assert_int_equal(told.reason, reason);
+    assert_int_equal(told.component, component);
+}
+
+static void images_that_do_not_fit(void **state)
+{
+    struct gw_slot_map map;
+    (void)state;
+
+    assert_int_equal(gw_layout_slot(&dev.sim.flash, &dev.layout, GW_SLOT_B, &map), 0);
+    const uint32_t room[2] = { map.image.size, dev.data.area[1].size };
+    for (unsigned i = 0; i < 2; i++) {
+        for (uint32_t more = 0; more < 2; more++) {
+            right();
+            release.variant[i][0].size = room[i] + more;
+            release.payload[i].size = room[i] + more + (room[i] + more - 1) / 512 * GW_DIGEST_SIZE;
+            offer_release();
+            if (more == 0) {
+                accepted();
+            } else {
+                refused_by_plan(GW_ERR_SLOT_SMALL, i);
+            }
+        }
+    }
+    right();
+    release.component[1].id = 8;
+    offer_release();
+    refused_by_plan(GW_ERR_COMPONENT, 1);
+    right();
+    release.variant[0][0].linked = true;
+    release.variant[0][0].address = dev.layout.slot[0].start;
+    offer_release();
+    refused_by_plan(GW_ERR_NO_VARIANT, 0);
+    assert_int_equal(told.variant, 0);
+    release.variant[0][0].address = dev.layout.slot[1].start;
+    offer_release();
+    accepted();
+}
+
+static void payloads_that_cannot_be_used(void **state)
+{
+    (void)state;
+    release.payload[0].encoding = GW_ENCODING_PATCH;
+    offer_release();
+    refused_by_plan(GW_ERR_ENCODING, 0);
+    right();
+    release.payload[0].encoding = 31;
+    offer_release();
+    refused_by_plan(GW_ERR_ENCODING, 0);
+    right();
+    release.payload[1].delta = true; /* raw has no precursor, and needs no memory: that manifest contradicts itself */
+    offer_release();
+    refused(GW_ERR_VALUE);
+    right();
+    release.payload[0].decoder_ram = 1;
+    offer_release();
+    refused(GW_ERR_VALUE);
+    encrypted();
+    struct gw_crypto plain = fastcrypto;
+    plain.aes_ctr = NULL;
+    dev.dev.crypto = &plain;
+    assert_true(open_offer() < 0); /* no cipher: no key check either */
+    dev.dev.crypto = &fastcrypto;
+    accepted();
+}
+
+static void buffers_that_are_too_small(void **state)
+{
+    (void)state;
+    config->buffer_size = GW_INSTALL_BUFFER_MIN - 1;
+    refused(GW_ERR_SPACE);
+    config->buffer_size = GW_INSTALL_BUFFER_MIN;
+    accepted();
+    dev.config.frame_size = 2560;
+    right();
+    config->buffer_size = 2560 + 31;
+    refused_by_plan(GW_ERR_FRAME_SIZE, 0);
+    config->buffer_size = 2560 + 32;
+    accepted();
+    dev.config.frame_size = GW_FRAME_MAX + 64;
+    right();
+    config->buffer_size = 2 * GW_FRAME_MAX; /* one write is never longer than GW_FRAME_MAX */
+    refused_by_plan(GW_ERR_FRAME_SIZE, 0);
+}
+
+static int my_kek(void *ctx, struct gw_span kid, uint8_t kek[32], size_t *size)
+{
+    assert_ptr_equal(ctx, &dev);
+    if (kid.n != 3 || memcmp(kid.p, "kek", 3) != 0) {
+        return GW_ERR_NO_KEY;
+    }
+    memcpy(kek, dev.kek, sizeof dev.kek);
+    *size = sizeof dev.kek;
+    return GW_OK;
+}
+
+static void grants(void **state)
+{
+    const struct gw_keystore mine = { &dev, my_kek, NULL }, empty = { 0 };
+    struct scene_release other = { 0 };
+    (void)state;
+
+    encrypted();
+    accepted();
+    offer->grant_count = 0;
+    refused(GW_ERR_NO_KEY);
+    scene_release(&dev, &other, &(struct simdev_wish){ .sequence = 7, .data = 3, .encrypted = true });
+    scene_release_sign(&dev, &other);
+    offer->grant[0] = gwh_span(&other.r.grant); /* of another manifest */
+    offer->grant_count = 1;
+    refused(GW_ERR_KEY_CHECK);
+    offer->grant[1] = gwh_span(&release.r.grant);
+    offer->grant_count = 2;
+    accepted(); /* any one that fits will do */
+    offer->grant_count = 99; /* a caller's mistake is not followed out of the array */
+    accepted();
+    dev.cek[0] ^= 1; /* a grant of this manifest with another key in it */
+    scene_release_sign(&dev, &release);
+    dev.cek[0] ^= 1;
+    offer->manifest = gwh_span(&release.r.manifest);
+    offer->grant[0] = gwh_span(&release.r.grant);
+    offer->grant_count = 1;
+    refused(GW_ERR_KEY_CHECK);
+    encrypted();
+    offer->grant[0].n--;
+    refused(GW_ERR_TRUNCATED);
+    offer->grant[0].n++;
+    dev.dev.keys = &empty;
+    refused(GW_ERR_NO_KEY);
+    dev.dev.keys = &mine; /* a keystore of the product instead of the identity */
+    accepted();
+    scene_release_free(&other);
+}
+
+/* ---- Installing ------------------------------------------------------------------------------------------------------- */
+
+static const struct gwh_buf *file_of(const struct gw_want *want)
+{
+    unsigned i = memcmp(want->payload, release.r.name[1], 32) == 0;
+
+    assert_memory_equal(want->payload, release.r.name[i], 32);
+    return &release.r.file[i];
+}
+
+/* Goes on with pushes of `piece` bytes until `stop` bytes were pushed (0: never). GW_DONE, GW_WANT at the stop, or an error. */
+static int go_on(size_t piece, size_t stop, size_t *pushed)
+{
+    struct gw_want want;
     int status;
 
-    do {
-        status = gw_install_poll(&d.ram.inst);
-    } while (status == GW_MORE);
+    for (*pushed = 0; (status = gw_install_poll(inst)) == GW_MORE || status == GW_WANT;) {
+        size_t used = 0;
+        if (status == GW_MORE) {
+            continue;
+        }
+        if (stop != 0 && *pushed >= stop) {
+            return GW_WANT;
+        }
+        assert_int_equal(gw_install_want(inst, &want), GW_OK);
+        const struct gwh_buf *file = file_of(&want);
+        assert_int_equal(want.offset + want.longest, file->n);
+        size_t n = want.longest < piece ? want.longest : piece;
+        uint8_t *bytes = malloc(n);
+        memcpy(bytes, file->p + want.offset, n);
+        int err = gw_install_push(inst, bytes, n, &used);
+        free(bytes);
+        assert_int_equal(err, GW_OK);
+        assert_int_equal(used, n < want.frame ? n : want.frame);
+        *pushed += used;
+    }
     return status;
 }
 
-static const struct gwh_buf *file_of(const struct gw_want *w)
-{
-    return memcmp(w->payload, two.name[0], 32) == 0 ? &two.file[0] : &two.file[1];
-}
-
-/* Delivers one frame; `flip` damages its last byte. */
-static void deliver(bool flip)
-{
-    struct gw_want w;
-    uint8_t frame[600];
-    size_t used;
-
-    assert_int_equal(gw_install_want(&d.ram.inst, &w), GW_OK);
-    assert_true(w.frame <= sizeof frame && w.frame <= w.longest);
-    memcpy(frame, file_of(&w)->p + w.offset, w.frame);
-    frame[w.frame - 1] ^= flip;
-    assert_int_equal(gw_install_push(&d.ram.inst, frame, w.frame, &used), GW_OK);
-    assert_int_equal(used, w.frame);
-}
-
-static void a_bad_frame_is_asked_again(void **state)
-{
-    struct gw_want before, after;
-    struct gw_progress p;
-
-    (void)state;
-    assert_int_equal(simdev_open(&d, &two), GW_OK);
-    assert_int_equal(until_want(), GW_WANT);
-    deliver(false);
-    assert_int_equal(until_want(), GW_WANT);
-    assert_int_equal(gw_install_want(&d.ram.inst, &before), GW_OK);
-    assert_int_equal(before.offset, 544);
-    for (unsigned i = 0; i < 2; i++) {
-        deliver(true);
-        assert_int_equal(gw_install_poll(&d.ram.inst), GW_ERR_FRAME_HASH);
-        assert_int_equal(until_want(), GW_WANT);
-        assert_int_equal(gw_install_want(&d.ram.inst, &after), GW_OK);
-        assert_int_equal(after.offset, before.offset);
-    }
-    gw_install_progress(&d.ram.inst, &p);
-    assert_int_equal(p.asked_again, 2 * 544);
-    assert_int_equal(p.done, 544);
-    deliver(false); /* the third is right: it counts anew */
-    assert_int_equal(until_want(), GW_WANT);
-    assert_int_equal(simdev_go_on(&d, &two, 0), GW_DONE);
-    assert_true(simdev_holds(&d, &two, GW_SLOT_B));
-}
-
-static void three_bad_frames_give_the_source_up(void **state)
-{
-    (void)state;
-    assert_int_equal(simdev_open(&d, &two), GW_OK);
-    for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(until_want(), GW_WANT);
-        deliver(true);
-        assert_int_equal(gw_install_poll(&d.ram.inst), i < 2 ? GW_ERR_FRAME_HASH : GW_ERR_SOURCE);
-    }
-    assert_int_equal(gw_install_poll(&d.ram.inst), GW_ERR_SOURCE);
-    assert_int_equal(gw_install_finish(&d.ram.inst), GW_ERR_SOURCE);
-}
-
-/* Nothing of an unchecked frame reaches the flash: a bad one leaves the target as it was. */
-static void a_bad_frame_writes_nothing(void **state)
-{
-    (void)state;
-    assert_int_equal(simdev_open(&d, &two), GW_OK);
-    assert_int_equal(until_want(), GW_WANT);
-    uint32_t operations = d.sim.ops;
-    deliver(true);
-    assert_int_equal(gw_install_poll(&d.ram.inst), GW_ERR_FRAME_HASH);
-    assert_int_equal(d.sim.ops, operations);
-    assert_int_equal(*flashsim_peek(&d.sim, d.layout.slot[1].start), 0xff);
-}
-
-static void bytes_in_any_pieces(void **state)
-{
-    struct gw_want w;
-    uint32_t n = 1;
-
-    (void)state;
-    assert_int_equal(simdev_open(&d, &two), GW_OK);
-    int status;
-    while ((status = until_want()) == GW_WANT) {
-        size_t used;
-        assert_int_equal(gw_install_want(&d.ram.inst, &w), GW_OK);
-        n = n * 5 % 1537; /* also more than a frame: then only the rest of the frame is taken */
-        size_t give = n < w.longest ? n : w.longest;
-        assert_int_equal(gw_install_push(&d.ram.inst, file_of(&w)->p + w.offset, give, &used), GW_OK);
-        assert_int_equal(used, give < w.frame ? give : w.frame);
-    }
-    assert_int_equal(status, GW_DONE);
-    assert_int_equal(gw_install_finish(&d.ram.inst), GW_OK);
-    assert_true(simdev_holds(&d, &two, GW_SLOT_B));
-}
-
-static void called_out_of_order(void **state)
-{
-    struct gw_want w;
-    size_t used;
-
-    (void)state;
-    assert_int_equal(simdev_open(&d, &two), GW_OK);
-    assert_int_equal(gw_install_want(&d.ram.inst, &w), GW_ERR_STATE);
-    assert_int_equal(gw_install_finish(&d.ram.inst), GW_ERR_STATE);
-    assert_int_equal(until_want(), GW_WANT);
-    assert_int_equal(gw_install_end(&d.ram.inst), GW_ERR_PAYLOAD_SHORT);
-    assert_int_equal(simdev_go_on(&d, &two, 3), GW_MORE);
-    assert_int_equal(gw_install_abort(&d.ram.inst, false), GW_OK);
-    assert_int_equal(gw_install_poll(&d.ram.inst), GW_ERR_STATE);
-    assert_int_equal(gw_install_push(&d.ram.inst, one.file[0].p, 10, &used), GW_ERR_STATE);
-    assert_int_equal(used, 0);
-}
-
-static void more_bytes_than_signed(void **state)
-{
-    struct gw_want w;
-    size_t used;
-
-    (void)state;
-    assert_int_equal(simdev_open(&d, &two), GW_OK);
-    for (;;) {
-        assert_int_equal(until_want(), GW_WANT);
-        deliver(false);
-        if (gw_install_poll(&d.ram.inst) == GW_MORE && gw_install_poll(&d.ram.inst) == GW_MORE &&
-            gw_install_want(&d.ram.inst, &w) == GW_ERR_STATE) {
-            break; /* the last frame was written: reading back */
-        }
-    }
-    assert_int_equal(gw_install_push(&d.ram.inst, one.file[0].p, 10, &used), GW_ERR_PAYLOAD_LONG);
-}
-
-static uint32_t state_of(enum gw_slot slot)
+static void expect_installed(enum gw_slot slot)
 {
     struct gw_boot_state s;
 
-    assert_int_equal(gw_device_state(&d.dev, &s), GW_OK);
-    return s.slot[slot].state;
+    assert_int_equal(simdev_mount(&dev), GW_OK);
+    assert_int_equal(gw_device_state(&dev.dev, &s), GW_OK);
+    assert_int_equal(s.slot[slot].state, GW_STAGED);
+    assert_memory_equal(s.slot[slot].digest, release.r.digest, 32);
+    assert_int_equal(s.slot[slot].order.sequence, release.m.sequence);
+    assert_int_equal(s.slot[slot].floor, release.m.floor);
+    assert_true(simdev_holds(&dev, &release.r, slot));
+    assert_true(slot != GW_SLOT_B || simdev_holds(&dev, &running.r, GW_SLOT_A));
 }
 
-static void an_aborted_install_continues_unless_forgotten(void **state)
+static void comes_in_by_pieces_of_any_size(void **state)
+{
+    static const size_t pieces[] = { 1, 100, 512, 543, 544, 545, 4000, 100000 };
+    size_t pushed;
+    (void)state;
+
+    for (unsigned i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        teardown(NULL);
+        setup(NULL);
+        release.m.floor = 3;
+        offer_release();
+        assert_int_equal(open_offer(), GW_OK);
+        assert_int_equal(go_on(pieces[i], 0, &pushed), GW_DONE);
+        assert_int_equal(pushed, release.r.file[0].n + release.r.file[1].n);
+        assert_int_equal(gw_install_poll(inst), GW_DONE); /* until finish */
+        assert_int_equal(gw_install_finish(inst), GW_OK);
+        for (unsigned k = 0; k < sizeof *inst; k++) {
+            assert_int_equal(((uint8_t *)inst)[k], 0); /* wiped */
+        }
+        expect_installed(GW_SLOT_B);
+    }
+}
+
+static void encrypted_and_plain_give_the_same_image(void **state)
+{
+    size_t pushed;
+    (void)state;
+
+    encrypted();
+    assert_memory_not_equal(release.r.file[0].p + 32, release.r.image[0].p, 512);
+    assert_int_equal(open_offer(), GW_OK);
+    assert_int_equal(go_on(700, 0, &pushed), GW_DONE);
+    assert_int_equal(gw_install_finish(inst), GW_OK);
+    expect_installed(GW_SLOT_B);
+}
+
+static void an_equal_data_image_is_copied(void **state)
 {
     struct gw_progress p;
-
+    size_t pushed;
     (void)state;
-    assert_int_equal(simdev_install(&d, &two, 4), GW_MORE);
-    assert_int_equal(gw_install_abort(&d.ram.inst, false), GW_OK);
-    assert_int_equal(simdev_open(&d, &two), GW_OK);
-    gw_install_progress(&d.ram.inst, &p);
-    assert_int_equal(p.done, 4 * 544);
-    assert_int_equal(gw_install_abort(&d.ram.inst, true), GW_OK);
-    assert_int_equal(simdev_open(&d, &two), GW_OK);
-    gw_install_progress(&d.ram.inst, &p);
-    assert_int_equal(p.done, 0);
-    assert_int_equal(state_of(GW_SLOT_B), GW_EMPTY);
-    assert_int_equal(state_of(GW_SLOT_A), GW_CONFIRMED);
+
+    scene_release_free(&release);
+    scene_release(&dev, &release, &(struct simdev_wish){ .sequence = 6, .data = 1 });
+    offer_release();
+    assert_int_equal(open_offer(), GW_OK);
+    gw_install_progress(inst, &p);
+    assert_int_equal(p.total, release.r.file[0].n);
+    assert_int_equal(go_on(700, 0, &pushed), GW_DONE);
+    assert_int_equal(pushed, release.r.file[0].n);
+    assert_int_equal(gw_install_finish(inst), GW_OK);
+    expect_installed(GW_SLOT_B);
+    right();
+    scene_release_free(&release);
+    scene_release(&dev, &release, &(struct simdev_wish){ .sequence = 7, .data = 1 });
+    offer_release();
+    config->buffer_size = GW_MANIFEST_MAX - 1; /* no room for the running manifest: then it is fetched */
+    assert_int_equal(open_offer(), GW_OK);
+    gw_install_progress(inst, &p);
+    assert_int_equal(p.total, release.r.file[0].n + release.r.file[1].n);
+    assert_int_equal(gw_install_abort(inst, true), GW_OK);
 }
 
-/* What was stored is not believed: a byte that changed in the slot is found before it is staged. */
-static void what_was_stored_is_read_back(void **state)
+static void a_source_that_is_not_what_it_should_be_is_no_copy(void **state)
 {
+    size_t pushed;
     (void)state;
-    assert_int_equal(simdev_install(&d, &two, 9), GW_MORE);
-    flashsim_poke(&d.sim, d.layout.slot[1].start + 700, (uint8_t)~two.image[0].p[700]);
-    assert_int_equal(simdev_go_on(&d, &two, 0), GW_ERR_IMAGE_DIGEST);
-    assert_int_equal(state_of(GW_SLOT_B), GW_EMPTY);
-    boot_and_mount(GW_CAUSE_SOFTWARE);
-    assert_int_equal(d.handover.slot, GW_SLOT_A);
-    assert_int_equal(simdev_install(&d, &two, 0), GW_DONE); /* afresh, and well */
+
+    scene_release_free(&release);
+    scene_release(&dev, &release, &(struct simdev_wish){ .sequence = 6, .data = 1 });
+    offer_release();
+    scene_damage(&dev, dev.data.area[0].start + 5);
+    assert_int_equal(open_offer(), GW_OK);
+    assert_int_equal(go_on(700, 0, &pushed), GW_ERR_IMAGE_DIGEST);
+    assert_int_equal(gw_install_finish(inst), GW_ERR_IMAGE_DIGEST);
+    assert_int_equal(gw_install_abort(inst, false), GW_OK);
 }
 
-static void a_staged_release_is_done(void **state)
+static void an_interrupted_install_goes_on(void **state)
 {
+    struct gw_progress p;
+    size_t pushed, all;
     (void)state;
-    assert_int_equal(simdev_install(&d, &two, 0), GW_DONE);
-    uint64_t fetched = d.fetched;
-    assert_int_equal(simdev_install(&d, &two, 0), GW_DONE);
-    assert_int_equal(d.fetched, fetched);
-    assert_int_equal(state_of(GW_SLOT_B), GW_STAGED);
-}
 
-static void a_trial_installs_nothing(void **state)
-{
-    struct simdev_release three;
-
-    (void)state;
-    simdev_release(&d, &three, &(struct simdev_wish){ .sequence = 3 });
-    assert_int_equal(simdev_install(&d, &two, 0), GW_DONE);
-    boot_and_mount(GW_CAUSE_SOFTWARE);
-    assert_int_equal(d.handover.state, GW_TRYING);
-    assert_int_equal(simdev_open(&d, &three), GW_ERR_NOT_CONFIRMED);
-    assert_int_equal(gw_device_confirm(&d.dev), GW_OK);
-    d.handover.slot ^= 1u; /* a caller that confuses its slots would write the one that runs */
-    assert_int_equal(simdev_open(&d, &three), GW_ERR_STATE);
-    d.handover.slot ^= 1u;
-    assert_int_equal(simdev_install(&d, &three, 0), GW_DONE);
-    assert_true(simdev_holds(&d, &two, GW_SLOT_B));
-    simdev_release_free(&three);
-}
-
-static void refused(const struct simdev_wish *wish, int wanted)
-{
-    struct simdev_release r;
-
-    simdev_release(&d, &r, wish);
-    uint32_t operations = d.sim.ops;
-    assert_int_equal(simdev_open(&d, &r), wanted);
-    assert_int_equal(d.sim.ops, operations); /* and nothing was written */
-    simdev_release_free(&r);
-}
-
-static void refuses_what_it_must(void **state)
-{
-    bool pending;
-
-    (void)state;
-    refused(&(struct simdev_wish){ .sequence = 1, .data = 9 }, GW_ERR_OLDER);
-    two.grant.p[two.grant.n - 3] ^= 1;
-    assert_int_equal(simdev_open(&d, &two), GW_ERR_KEY_CHECK);
-    two.grant.n = 0;
-    assert_int_equal(simdev_open(&d, &two), GW_ERR_NO_KEY);
-    two.manifest.p[two.manifest.n - 1] ^= 1;
-    assert_int_equal(simdev_open(&d, &two), GW_ERR_SIGNATURE);
-    /* The waiting bundle counts for what comes in. */
-    assert_int_equal(simdev_trust(&d, 2, &pending), GW_OK);
-    assert_true(pending);
-    refused(&(struct simdev_wish){ .sequence = 3 }, GW_ERR_KEY_REVOKED);
-}
-
-static void bundles_only_grow(void **state)
-{
-    bool pending;
-
-    (void)state;
-    assert_int_equal(simdev_trust(&d, 0, &pending), GW_DONE);
-    assert_int_equal(simdev_trust(&d, 1, &pending), GW_OK);
-    assert_false(pending);
-    assert_int_equal(simdev_trust_version(&d), 2);
-    assert_int_equal(simdev_trust(&d, 0, &pending), GW_ERR_TRUST_OLDER);
-    d.trust[1].p[d.trust[1].n - 1] ^= 1;
-    assert_int_not_equal(simdev_trust(&d, 1, &pending), GW_OK);
-    assert_int_equal(simdev_trust_version(&d), 2);
-    assert_int_equal(simdev_boot(&d, GW_CAUSE_SOFTWARE), GW_OK);
-}
-
-/* A bundle that can no longer be read does not take every image with it: the one before it serves. */
-static void a_damaged_bundle_is_replaced_by_the_other(void **state)
-{
-    bool pending;
-
-    (void)state;
-    assert_int_equal(simdev_trust(&d, 1, &pending), GW_OK);
-    flashsim_poke(&d.sim, d.layout.trust[1].start + 100, 0x11);
-    assert_int_equal(simdev_boot(&d, GW_CAUSE_POWER), GW_OK);
-    assert_int_equal(d.handover.state, GW_CONFIRMED);
-    assert_int_equal(simdev_trust_version(&d), 1);
-}
-
-/* A head's serial is kept: no server goes back behind it. */
-static void heads_only_grow(void **state)
-{
-    struct gwh_buf cose[2] = { { 0 }, { 0 } };
-
-    (void)state;
-    for (unsigned i = 0; i < 2; i++) {
-        struct gwh_head h = { .channel = "stable", .class_id = "class", .latest = { 1, 5 }, .issued_at = 9, .serial = 7 + i };
-        struct gwh_buf map = { 0 };
-        assert_int_equal(gwh_head_map(&map, &h), 0);
-        assert_int_equal(gwh_sign_map(&cose[i], d.crypto->gw, GW_TYPE_HEAD, gwh_span(&map), &d.distributor.signer, 1), 0);
-        gwh_buf_free(&map);
+    all = release.r.file[0].n + release.r.file[1].n;
+    for (size_t stop = 300; stop < all + 1000; stop += 611) {
+        teardown(NULL);
+        setup(NULL);
+        assert_int_equal(open_offer(), GW_OK);
+        int status = go_on(300, stop, &pushed);
+        size_t first = pushed;
+        assert_int_equal(simdev_mount(&dev), GW_OK); /* RAM is gone, without a word */
+        offer_release();
+        assert_int_equal(open_offer(), GW_OK);
+        gw_install_progress(inst, &p);
+        assert_true(p.done <= first && p.done + 544 >= first);
+        assert_int_equal(p.total, all);
+        assert_int_equal(go_on(300, 0, &pushed), GW_DONE);
+        assert_true(first + pushed <= all + 544 && first + pushed >= all);
+        assert_true(status == GW_WANT || pushed == 0);
+        assert_int_equal(gw_install_finish(inst), GW_OK);
+        expect_installed(GW_SLOT_B);
     }
-    const int wanted[3] = { GW_OK, GW_OK, GW_ERR_HEAD_OLDER };
-    for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(simdev_open(&d, &one) < 0, true);
-        d.ram.offer = (struct gw_release){ .manifest = gwh_span(&two.manifest), .grant = { gwh_span(&two.grant) },
-                                           .grant_count = 1, .head = gwh_span(&cose[i % 2]) };
-        assert_int_equal(gw_install_open(&d.ram.inst, &d.ram.install, &d.ram.offer), wanted[i]);
-    }
-    gwh_buf_free(&cose[0]);
-    gwh_buf_free(&cose[1]);
 }
 
-/* Five releases that failed: the last four, and what the slot holds, stay known. */
-static void rejected_releases_stay_known(void **state)
+static void large_blocks_are_salvaged(void **state)
 {
-    struct simdev_release r[5];
-
+    const struct simdev_config c = { .erase = SIMDEV_64K, .write_size = 32, .erased = 0xff, .ecc = true,
+                                     .image_size = 30000, .frame_size = 512 };
+    size_t pushed, all = 0;
     (void)state;
-    for (unsigned i = 0; i < 5; i++) {
-        simdev_release(&d, &r[i], &(struct simdev_wish){ .sequence = 10 + i });
-        assert_int_equal(simdev_install(&d, &r[i], 0), GW_DONE);
-        boot_and_mount(GW_CAUSE_SOFTWARE);
-        assert_int_equal(gw_device_reject(&d.dev, GW_ERR_SELF_TEST), GW_OK);
-        boot_and_mount(GW_CAUSE_SOFTWARE);
-        assert_int_equal(d.handover.reason, -GW_ERR_SELF_TEST);
-        for (unsigned k = 0; k <= i; k++) {
-            assert_int_equal(simdev_open(&d, &r[k]), GW_ERR_REJECTED_BEFORE);
+
+    teardown(NULL);
+    start(&c);
+    for (unsigned i = 0; i < 6; i++) { /* five interruptions in one block */
+        assert_int_equal(open_offer(), GW_OK);
+        int status = go_on(1000, i < 5 ? 5000 : 0, &pushed);
+        assert_int_equal(status, i < 5 ? GW_WANT : GW_DONE);
+        all += pushed;
+        if (i < 5) {
+            assert_int_equal(simdev_mount(&dev), GW_OK);
+            offer_release();
         }
     }
+    assert_true(all <= release.r.file[0].n + 5 * 544);
+    assert_int_equal(gw_install_finish(inst), GW_OK);
+    expect_installed(GW_SLOT_B);
+}
+
+static void abort_keeps_or_forgets(void **state)
+{
+    struct gw_progress p;
+    size_t pushed;
+    (void)state;
+
+    for (unsigned forget = 0; forget < 2; forget++) {
+        assert_int_equal(open_offer(), GW_OK);
+        assert_int_equal(go_on(544, 2000, &pushed), GW_WANT);
+        assert_int_equal(gw_install_abort(inst, forget), GW_OK);
+        assert_int_equal(gw_install_poll(inst), GW_ERR_STATE);
+        uint32_t ops = dev.sim.ops;
+        assert_int_equal(simdev_mount(&dev), GW_OK);
+        assert_int_equal(dev.sim.ops, ops); /* it was settled */
+        offer_release();
+        assert_int_equal(open_offer(), GW_OK);
+        gw_install_progress(inst, &p);
+        assert_int_equal(p.done, forget ? 0 : 4 * 544);
+        assert_int_equal(gw_install_abort(inst, true), GW_OK);
+    }
+}
+
+static void another_release_begins_afresh(void **state)
+{
+    struct gw_progress p;
+    size_t pushed;
+    (void)state;
+
+    assert_int_equal(open_offer(), GW_OK);
+    assert_int_equal(go_on(544, 3000, &pushed), GW_WANT);
+    assert_int_equal(gw_install_abort(inst, false), GW_OK);
+    release.m.version = "other";
+    offer_release();
+    assert_int_equal(open_offer(), GW_OK);
+    gw_install_progress(inst, &p);
+    assert_int_equal(p.done, 0);
+    assert_int_equal(go_on(544, 0, &pushed), GW_DONE);
+    assert_int_equal(gw_install_finish(inst), GW_OK);
+    expect_installed(GW_SLOT_B);
+}
+
+/* The manifest has an encrypted payload and a plain one: the key comes late, and the payload that is chosen changes. */
+static void another_payload_of_a_component_begins_it_afresh(void **state)
+{
+    struct gw_crypto without = fastcrypto;
+    struct gw_payload two[2];
+    struct gwh_buf file = { 0 }, first;
+    struct gw_progress p;
+    size_t pushed;
+    (void)state;
+
+    encrypted();
+    two[0] = release.payload[0];
+    two[1] = (struct gw_payload){ .frame_size = 512 };
+    assert_int_equal(gwh_payload_make(&file, &fastcrypto, (struct gw_span){ 0 }, (struct gwh_position){ 0 },
+                                      gwh_span(&release.r.image[0]), &two[1]), 0);
+    release.variant[0][0].payloads = two;
+    release.variant[0][0].payload_count = 2;
+    release.variant[1][0].payloads = &two[1]; /* never fetched here */
+    release.variant[1][0].size = release.variant[0][0].size;
+    release.m.component_count = 1;
+    offer_release();
+    assert_int_equal(open_offer(), GW_OK);
+    assert_int_equal(go_on(544, 2000, &pushed), GW_WANT);
+    assert_int_equal(gw_install_abort(inst, false), GW_OK);
+    without.aes_ctr = NULL; /* the plain one is chosen now */
+    dev.dev.crypto = &without;
+    first = release.r.file[0];
+    release.r.file[0] = file;
+    memcpy(release.r.name[0], two[1].name, 32);
+    assert_int_equal(open_offer(), GW_OK);
+    gw_install_progress(inst, &p);
+    assert_int_equal(p.done, 0);
+    assert_int_equal(go_on(544, 0, &pushed), GW_DONE);
+    assert_int_equal(pushed, file.n);
+    assert_int_equal(gw_install_finish(inst), GW_OK);
+    dev.dev.crypto = &fastcrypto;
+    dev.config.data = false; /* for the comparison */
+    expect_installed(GW_SLOT_B);
+    gwh_buf_free(&first);
+}
+
+static void what_is_staged_already_needs_no_byte(void **state)
+{
+    size_t pushed;
+    (void)state;
+
+    assert_int_equal(open_offer(), GW_OK);
+    assert_int_equal(go_on(544, 0, &pushed), GW_DONE);
+    assert_int_equal(gw_install_finish(inst), GW_OK);
+    offer_release();
+    assert_int_equal(open_offer(), GW_OK);
+    assert_int_equal(gw_install_poll(inst), GW_DONE);
+    assert_int_equal(gw_install_finish(inst), GW_OK);
+    expect_installed(GW_SLOT_B);
+    right(); /* a newer one takes its place */
+    release.m.sequence = 7;
+    offer_release();
+    assert_int_equal(open_offer(), GW_OK);
+    assert_int_equal(go_on(544, 0, &pushed), GW_DONE);
+    assert_int_equal(gw_install_finish(inst), GW_OK);
+    expect_installed(GW_SLOT_B);
+}
+
+static void recovery_writes_the_slot_that_is_worth_less(void **state)
+{
+    static const struct { uint8_t a, b; enum gw_slot target; } cases[] = {
+        { GW_CONFIRMED, GW_EMPTY, GW_SLOT_B }, { GW_CONFIRMED, GW_PREVIOUS, GW_SLOT_B },
+        { GW_PREVIOUS, GW_CONFIRMED, GW_SLOT_A }, { GW_REJECTED, GW_PREVIOUS, GW_SLOT_A },
+        { GW_EMPTY, GW_EMPTY, GW_SLOT_A }, { GW_PREVIOUS, GW_TRYING, GW_SLOT_B }, { GW_STAGED, GW_REJECTED, GW_SLOT_B },
+    };
+    struct gw_boot_state s;
+    (void)state;
+
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        boot.slot[0].state = cases[i].a;
+        boot.slot[1] = boot.slot[0];
+        boot.slot[1].state = cases[i].b;
+        boot.last = GW_SLOT_NONE;
+        scene_state(&dev, &boot);
+        config->running = GW_SLOT_NONE;
+        config->recovery = true;
+        assert_int_equal(open_offer(), GW_OK);
+        assert_int_equal(gw_install_poll(inst), GW_MORE); /* the slot is EMPTY before anything else */
+        assert_int_equal(gw_device_state(&dev.dev, &s), GW_OK);
+        assert_int_equal(s.slot[cases[i].target].state, GW_EMPTY);
+        assert_int_equal(s.slot[cases[i].target ^ 1u].state, cases[i].target == GW_SLOT_A ? cases[i].b : cases[i].a);
+        assert_int_equal(gw_install_abort(inst, true), GW_OK);
+    }
+}
+
+/* ---- Payloads that are not what was signed ---------------------------------------------------------------------------- */
+
+static void bad_frames_are_wanted_again_three_times(void **state)
+{
+    struct gw_progress p;
+    struct gw_want want;
+    size_t pushed, used;
+    uint8_t frame[544];
+    (void)state;
+
+    assert_int_equal(open_offer(), GW_OK);
+    assert_int_equal(go_on(544, 1088, &pushed), GW_WANT);
     for (unsigned i = 0; i < 5; i++) {
-        simdev_release_free(&r[i]);
+        assert_int_equal(gw_install_want(inst, &want), GW_OK);
+        assert_int_equal(want.offset, i < 3 ? 1088 : 1632); /* dropped: the same frame again */
+        memcpy(frame, release.r.file[0].p + want.offset, sizeof frame);
+        frame[i * 100] ^= i == 2 ? 0 : 1; /* the third one is right, and resets the count */
+        assert_int_equal(gw_install_push(inst, frame, sizeof frame, &used), GW_OK);
+        if (i == 2) {
+            assert_int_equal(gw_install_poll(inst), GW_MORE);
+            assert_int_equal(gw_install_poll(inst), GW_MORE);
+        } else {
+            assert_int_equal(gw_install_poll(inst), GW_ERR_FRAME_HASH);
+        }
+        assert_int_equal(gw_install_poll(inst), GW_WANT);
     }
+    gw_install_progress(inst, &p);
+    assert_int_equal(p.done, 1632);
+    assert_int_equal(p.asked_again, 4 * 544);
+    assert_int_equal(gw_install_push(inst, frame, sizeof frame, &used), GW_OK);
+    assert_int_equal(gw_install_poll(inst), GW_ERR_FRAME_HASH);
+    assert_int_equal(gw_install_poll(inst), GW_ERR_FRAME_HASH); /* given up */
+    assert_int_equal(gw_install_want(inst, &want), GW_ERR_STATE);
+    assert_int_equal(gw_install_push(inst, frame, 1, &used), GW_ERR_FRAME_HASH);
+    assert_int_equal(gw_install_abort(inst, false), GW_OK);
+    offer_release(); /* what was right is kept */
+    assert_int_equal(open_offer(), GW_OK);
+    gw_install_progress(inst, &p);
+    assert_int_equal(p.done, 1632);
+    assert_int_equal(gw_install_abort(inst, true), GW_OK);
 }
 
-/* Below the floor nothing starts: not the previous image either, however well signed. */
-static void the_floor_holds_at_boot(void **state)
+static void swapped_and_missing_frames_are_refused(void **state)
 {
+    struct gw_want want;
+    size_t pushed, used;
     (void)state;
-    assert_int_equal(simdev_install(&d, &two, 0), GW_DONE);
-    boot_and_mount(GW_CAUSE_SOFTWARE);
-    assert_int_equal(gw_device_confirm(&d.dev), GW_OK);
-    for (unsigned i = 0; i < 16; i++) {
-        flashsim_poke(&d.sim, d.layout.slot[1].start + i, 0);
-    }
-    assert_int_equal(simdev_boot(&d, GW_CAUSE_POWER), GW_ERR_NO_IMAGE);
-    assert_int_equal(state_of(GW_SLOT_B), GW_CONFIRMED); /* and nothing was condemned */
-    assert_int_equal(state_of(GW_SLOT_A), GW_PREVIOUS);
+
+    assert_int_equal(open_offer(), GW_OK);
+    assert_int_equal(go_on(544, 544, &pushed), GW_WANT);
+    assert_int_equal(gw_install_want(inst, &want), GW_OK);
+    assert_int_equal(gw_install_push(inst, release.r.file[0].p + 1088, 544, &used), GW_OK);
+    assert_int_equal(gw_install_poll(inst), GW_ERR_FRAME_HASH);
+    assert_int_equal(gw_install_push(inst, release.r.file[1].p, 544, &used), GW_OK); /* of the other component */
+    assert_int_equal(gw_install_poll(inst), GW_ERR_FRAME_HASH);
+    assert_int_equal(go_on(544, 0, &pushed), GW_DONE);
+    assert_int_equal(gw_install_finish(inst), GW_OK);
+    expect_installed(GW_SLOT_B);
 }
 
-/* A changed data component keeps its image from starting, as a changed image does. */
-static void data_is_verified_at_boot(void **state)
+static void longer_and_shorter_than_signed(void **state)
 {
+    struct gw_want want;
+    size_t pushed, used, all = release.r.file[0].n + release.r.file[1].n;
     (void)state;
-    assert_int_equal(simdev_install(&d, &two, 0), GW_DONE);
-    flashsim_poke(&d.sim, d.data.area[1].start + 5, (uint8_t)~two.image[1].p[5]);
-    boot_and_mount(GW_CAUSE_SOFTWARE);
-    assert_int_equal(d.handover.slot, GW_SLOT_A);
-    assert_int_equal(state_of(GW_SLOT_B), GW_REJECTED);
-    assert_int_equal(d.handover.reason, -GW_ERR_IMAGE_DIGEST);
+
+    assert_int_equal(open_offer(), GW_OK);
+    assert_int_equal(gw_install_end(inst), GW_OK); /* nothing was asked for yet */
+    for (size_t stop = 100; stop < all; stop += 333) {
+        assert_int_equal(go_on(50, stop - 50, &pushed), GW_WANT);
+        assert_int_equal(gw_install_end(inst), GW_ERR_PAYLOAD_SHORT); /* not latched: another source may have the rest */
+        assert_int_equal(gw_install_abort(inst, true), GW_OK);
+        assert_int_equal(open_offer(), GW_OK);
+    }
+    int status;
+    while ((status = gw_install_poll(inst)) == GW_MORE) {
+    }
+    assert_int_equal(status, GW_WANT); /* a whole frame, and then nothing any more */
+    assert_int_equal(gw_install_push(inst, release.r.file[0].p, 544, &used), GW_OK);
+    assert_int_equal(gw_install_end(inst), GW_ERR_PAYLOAD_SHORT);
+    assert_int_equal(gw_install_poll(inst), GW_MORE);
+    assert_int_equal(gw_install_end(inst), GW_ERR_PAYLOAD_SHORT);
+    assert_int_equal(go_on(544, release.r.file[0].n - 544 - 392, &pushed), GW_WANT);
+    assert_int_equal(gw_install_want(inst, &want), GW_OK);
+    assert_int_equal(want.frame, want.longest); /* the last frame */
+    uint8_t *more = malloc(want.longest + 10);
+    memcpy(more, release.r.file[0].p + want.offset, want.longest);
+    memset(more + want.longest, 0, 10);
+    assert_int_equal(gw_install_push(inst, more, want.longest + 10, &used), GW_OK);
+    assert_int_equal(used, want.longest); /* never past the payload's end */
+    assert_int_equal(gw_install_end(inst), GW_OK);
+    assert_int_equal(gw_install_poll(inst), GW_MORE);
+    assert_int_equal(gw_install_poll(inst), GW_MORE);
+    assert_int_equal(gw_install_push(inst, more, 10, &used), GW_ERR_PAYLOAD_LONG);
+    assert_int_equal(used, 0);
+    assert_int_equal(gw_install_push(inst, more, 0, &used), GW_OK);
+    assert_int_equal(go_on(544, 0, &pushed), GW_DONE); /* what was signed is here all the same */
+    assert_int_equal(gw_install_push(inst, more, 10, &used), GW_ERR_PAYLOAD_LONG);
+    assert_int_equal(gw_install_finish(inst), GW_OK);
+    expect_installed(GW_SLOT_B);
+    free(more);
+}
+
+static void an_image_that_is_not_the_signed_one_is_not_staged(void **state)
+{
+    struct gw_boot_state s;
+    struct gw_progress p;
+    size_t pushed;
+    (void)state;
+
+    release.variant[0][0].digest[9] ^= 1; /* right frames, wrong image: the author's mistake */
+    offer_release();
+    assert_int_equal(open_offer(), GW_OK);
+    assert_int_equal(go_on(544, 0, &pushed), GW_ERR_IMAGE_DIGEST);
+    assert_int_equal(gw_install_poll(inst), GW_ERR_IMAGE_DIGEST);
+    assert_int_equal(gw_install_finish(inst), GW_ERR_IMAGE_DIGEST);
+    assert_int_equal(gw_install_abort(inst, false), GW_OK);
+    assert_int_equal(gw_device_state(&dev.dev, &s), GW_OK);
+    assert_int_equal(s.slot[1].state, GW_EMPTY);
+    assert_int_equal(open_offer(), GW_OK);
+    gw_install_progress(inst, &p);
+    assert_int_equal(p.done, 0); /* the next attempt begins afresh */
+    assert_int_equal(gw_install_abort(inst, true), GW_OK);
+}
+
+/* ---- The contract ------------------------------------------------------------------------------------------------------ */
+
+static void calls_out_of_order(void **state)
+{
+    struct gw_want want;
+    size_t used, pushed;
+    uint8_t byte = 0;
+    int status;
+    (void)state;
+
+    assert_int_equal(open_offer(), GW_OK);
+    assert_int_equal(gw_install_want(inst, &want), GW_ERR_STATE); /* poll first */
+    assert_int_equal(gw_install_finish(inst), GW_ERR_STATE);
+    assert_int_equal(gw_install_push(inst, &byte, 1, &used), GW_OK);
+    assert_int_equal(used, 0);
+    while ((status = gw_install_poll(inst)) == GW_MORE) {
+    }
+    assert_int_equal(status, GW_WANT);
+    assert_int_equal(gw_install_poll(inst), GW_WANT); /* as often as one likes */
+    assert_int_equal(gw_install_finish(inst), GW_ERR_STATE);
+    assert_int_equal(gw_install_push(inst, release.r.file[0].p, 1000, &used), GW_OK);
+    assert_int_equal(used, 544);
+    assert_int_equal(gw_install_want(inst, &want), GW_ERR_STATE); /* a frame is complete: poll first */
+    assert_int_equal(gw_install_push(inst, &byte, 1, &used), GW_OK);
+    assert_int_equal(used, 0);
+    assert_int_equal(go_on(544, 0, &pushed), GW_DONE);
+    assert_int_equal(gw_install_want(inst, &want), GW_ERR_STATE);
+    assert_int_equal(gw_install_finish(inst), GW_OK);
+    assert_int_equal(gw_install_finish(inst), GW_ERR_STATE); /* it is over */
+    assert_int_equal(gw_install_poll(inst), GW_ERR_STATE);
+    assert_int_equal(gw_install_push(inst, &byte, 1, &used), GW_ERR_STATE);
+    assert_int_equal(gw_install_abort(inst, true), GW_OK);
+    inst->state = 0xffffffff; /* a flipped bit in RAM runs no wild function */
+    assert_int_equal(gw_install_poll(inst), GW_ERR_STATE);
+}
+
+static void progress_counts_up_to_the_total(void **state)
+{
+    struct gw_progress p, was = { 0 };
+    struct gw_want want;
+    size_t used;
+    int status;
+    (void)state;
+
+    assert_int_equal(open_offer(), GW_OK);
+    while ((status = gw_install_poll(inst)) != GW_DONE) {
+        assert_true(status == GW_MORE || status == GW_WANT);
+        gw_install_progress(inst, &p);
+        assert_int_equal(p.total, release.r.file[0].n + release.r.file[1].n);
+        assert_true(p.done <= p.total && p.asked_again == 0);
+        assert_true(p.done >= was.done && p.done <= was.done + 544);
+        was = p;
+        if (status == GW_WANT) {
+            assert_int_equal(gw_install_want(inst, &want), GW_OK);
+            assert_int_equal(gw_install_push(inst, file_of(&want)->p + want.offset, want.frame, &used), GW_OK);
+        }
+    }
+    gw_install_progress(inst, &p);
+    assert_int_equal(p.done, p.total);
+    assert_int_equal(gw_install_finish(inst), GW_OK);
+}
+
+/* Each poll: one erase, or writes of one frame, beside the journal. */
+static void each_poll_is_a_bounded_unit_of_work(void **state)
+{
+    static struct flashsim_op trace[64];
+    struct gw_want want;
+    size_t used;
+    int status = GW_MORE;
+    (void)state;
+
+    assert_int_equal(open_offer(), GW_OK);
+    for (unsigned polls = 0; status != GW_DONE; polls++) {
+        unsigned erases = 0, bytes = 0;
+        flashsim_arm(&dev.sim, 1);
+        dev.sim.trace = trace;
+        dev.sim.trace_size = 64;
+        status = gw_install_poll(inst);
+        assert_true(status >= 0 && dev.sim.ops <= 64);
+        for (unsigned i = 0; i < dev.sim.ops; i++) {
+            bool slot = trace[i].address >= dev.layout.slot[0].start;
+            erases += slot && trace[i].kind == FLASHSIM_ERASE;
+            bytes += slot && trace[i].kind == FLASHSIM_WRITE ? trace[i].n : 0;
+        }
+        assert_true(erases <= 1 && bytes <= GW_FRAME_MAX && (erases == 0 || bytes == 0));
+        if (status == GW_WANT) {
+            assert_int_equal(gw_install_want(inst, &want), GW_OK);
+            assert_int_equal(gw_install_push(inst, file_of(&want)->p + want.offset, want.frame, &used), GW_OK);
+        }
+        assert_true(polls < 1000);
+    }
+    flashsim_arm(&dev.sim, 1);
+    assert_int_equal(gw_install_finish(inst), GW_OK);
+}
+
+static int no_ctr(void *ctx, const uint8_t *key, size_t key_size, uint32_t block, uint8_t *data, size_t n)
+{
+    (void)ctx, (void)key, (void)key_size, (void)block, (void)data, (void)n;
+    return -1;
+}
+
+static unsigned hash_fails; /* 1: start, 2: update, 3: finish */
+
+static int sick_start(void *ctx, struct gw_sha256 *s)
+{
+    return hash_fails == 1 ? -1 : fastcrypto.sha256_start(ctx, s);
+}
+
+static int sick_update(void *ctx, struct gw_sha256 *s, const void *data, size_t n)
+{
+    return hash_fails == 2 ? -1 : fastcrypto.sha256_update(ctx, s, data, n);
+}
+
+static int sick_finish(void *ctx, struct gw_sha256 *s, uint8_t digest[32])
+{
+    return hash_fails == 3 ? -1 : fastcrypto.sha256_finish(ctx, s, digest);
+}
+
+/* The crypto library fails while a frame is decrypted, then while the image is read back. */
+static void a_failing_crypto_library_stops_it(void **state)
+{
+    struct gw_crypto sick = fastcrypto;
+    struct gw_want want;
+    size_t pushed, used;
+    (void)state;
+
+    encrypted();
+    dev.dev.crypto = &sick;
+    assert_int_equal(open_offer(), GW_OK);
+    sick.aes_ctr = no_ctr;
+    assert_int_equal(go_on(544, 0, &pushed), GW_ERR_CRYPTO);
+    assert_int_equal(gw_install_poll(inst), GW_ERR_CRYPTO);
+    sick = fastcrypto;
+    sick.sha256_start = sick_start;
+    sick.sha256_update = sick_update;
+    sick.sha256_finish = sick_finish;
+    for (unsigned i = 1; i <= 3; i++) {
+        hash_fails = 0;
+        assert_int_equal(gw_install_abort(inst, true), GW_OK);
+        assert_int_equal(open_offer(), GW_OK);
+        assert_int_equal(go_on(544, release.r.file[0].n - 392, &pushed), GW_WANT);
+        assert_int_equal(gw_install_want(inst, &want), GW_OK);
+        assert_int_equal(gw_install_push(inst, release.r.file[0].p + want.offset, want.longest, &used), GW_OK);
+        assert_int_equal(gw_install_poll(inst), GW_MORE);
+        assert_int_equal(gw_install_poll(inst), GW_MORE);
+        hash_fails = i; /* all frames are here: the image is read back */
+        assert_int_equal(go_on(544, 0, &pushed), GW_ERR_CRYPTO);
+        hash_fails = 0;
+        assert_int_equal(gw_install_poll(inst), GW_ERR_CRYPTO);
+    }
+    assert_int_equal(gw_install_abort(inst, true), GW_OK);
+    dev.dev.crypto = &fastcrypto;
 }
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(a_bad_frame_is_asked_again),   CASE(three_bad_frames_give_the_source_up),
-        CASE(a_bad_frame_writes_nothing),   CASE(bytes_in_any_pieces),
-        CASE(called_out_of_order),          CASE(more_bytes_than_signed),
-        CASE(an_aborted_install_continues_unless_forgotten), CASE(what_was_stored_is_read_back),
-        CASE(a_staged_release_is_done),     CASE(a_trial_installs_nothing),
-        CASE(refuses_what_it_must),         CASE(bundles_only_grow),
-        CASE(a_damaged_bundle_is_replaced_by_the_other), CASE(heads_only_grow),              CASE(rejected_releases_stay_known),
-        CASE(the_floor_holds_at_boot),      CASE(data_is_verified_at_boot),
+        TEST(releases_for_others), TEST(releases_of_another_time), TEST(releases_below_the_floor), TEST(dependencies),
+        TEST(rejected_before), TEST(only_from_a_confirmed_image_or_recovery), TEST(keys_that_may_not_sign),
+        TEST(too_few_signatures), TEST(signatures_that_are_not), TEST(manifests_cut_and_stretched),
+        TEST(devices_that_lost_something), TEST(heads), TEST(images_that_do_not_fit), TEST(payloads_that_cannot_be_used),
+        TEST(buffers_that_are_too_small), TEST(grants), TEST(comes_in_by_pieces_of_any_size),
+        TEST(encrypted_and_plain_give_the_same_image), TEST(an_equal_data_image_is_copied),
+        TEST(a_source_that_is_not_what_it_should_be_is_no_copy), TEST(an_interrupted_install_goes_on),
+        TEST(large_blocks_are_salvaged), TEST(abort_keeps_or_forgets), TEST(another_release_begins_afresh),
+        TEST(another_payload_of_a_component_begins_it_afresh), TEST(what_is_staged_already_needs_no_byte),
+        TEST(recovery_writes_the_slot_that_is_worth_less), TEST(bad_frames_are_wanted_again_three_times),
+        TEST(swapped_and_missing_frames_are_refused), TEST(longer_and_shorter_than_signed),
+        TEST(an_image_that_is_not_the_signed_one_is_not_staged), TEST(calls_out_of_order),
+        TEST(progress_counts_up_to_the_total), TEST(each_poll_is_a_bounded_unit_of_work),
+        TEST(a_failing_crypto_library_stops_it),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,17 +215,20 @@ static void test_other_type(void **state)
     t_free(&b);
 }
 
-static void test_results_only_on_success(void **state)
+static void test_refused_is_all_zero(void **state)
 {
-    struct gw_manifest m, before;
+    struct gw_manifest m, zero;
     struct t_bytes b;
     (void)state;
-    memset(&before, 0x5c, sizeof before);
-    memcpy(&m, &before, sizeof m);
+    memset(&zero, 0, sizeof zero);
+    memset(&m, 0x5c, sizeof m);
     w.manifest_is.epoch = 3;
     b = t_manifest(&w, KEYS(&w.author));
     assert_int_equal(gw_manifest_open(&m, w.crypto, &w.trust, b.p, b.n), GW_ERR_EPOCH);
-    assert_memory_equal(&m, &before, sizeof m);
+    assert_memory_equal(&m, &zero, sizeof m);
+    memset(&m, 0x5c, sizeof m);
+    assert_int_not_equal(gw_manifest_parse(&m, b.p, b.n), GW_OK);
+    assert_memory_equal(&m, &zero, sizeof m);
     put_back();
     t_free(&b);
 }
@@ -582,7 +585,7 @@ int main(void)
         cmocka_unit_test(test_policy_of_the_bundle),
         cmocka_unit_test(test_epochs),
         cmocka_unit_test(test_other_type),
-        cmocka_unit_test(test_results_only_on_success),
+        cmocka_unit_test(test_refused_is_all_zero),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_damage_of_the_map),
         cmocka_unit_test(test_too_large),
