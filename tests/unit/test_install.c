@@ -214,6 +214,10 @@ static void rejected_before(void **state)
 {
     (void)state;
     boot.slot[1] = scene_slot(&release, GW_REJECTED);
+    boot.slot[1].reason = -GW_ERR_IMAGE_DIGEST; /* it never ran: perhaps the flash was at fault */
+    scene_state(&dev, &boot);
+    accepted();
+    boot.slot[1].reason = -GW_ERR_TRIES_USED;
     scene_state(&dev, &boot);
     refused(GW_ERR_REJECTED_BEFORE);
     assert_int_equal(gw_slots_clear(&dev.dev, GW_SLOT_B), GW_OK);
@@ -248,6 +252,13 @@ static void only_from_a_confirmed_image_or_recovery(void **state)
     config->running = GW_SLOT_NONE;
     refused(GW_ERR_NOT_CONFIRMED);
     config->recovery = true;
+    refused(GW_ERR_STATE); /* boot started slot A: this is no recovery */
+    boot.last = GW_SLOT_NONE;
+    scene_state(&dev, &boot);
+    accepted();
+    boot.last = GW_SLOT_FACTORY;
+    scene_state(&dev, &boot);
+    config->running = GW_SLOT_FACTORY;
     accepted();
 }
 
@@ -397,7 +408,10 @@ static void heads(void **state)
     const struct gwh_signer *by = &dev.distributor.signer;
     (void)state;
 
+    uint32_t none = dev.sim.ops;
     offer_head(6, 6, 9, 'c', by);
+    assert_int_equal(open_offer(), GW_ERR_WITHDRAWN);
+    assert_true(dev.sim.ops > none); /* the head's serial is kept, whatever becomes of the release; and nothing else: */
     refused(GW_ERR_WITHDRAWN);
     offer_head(5, 4, 9, 'c', by);
     refused(GW_ERR_HEAD_BEHIND);
@@ -409,7 +423,9 @@ static void heads(void **state)
     head.p[head.n - 1] ^= 1;
     refused(GW_ERR_SIGNATURE);
     head.p[head.n - 1] ^= 1;
-    accepted(); /* and its serial is kept, */
+    accepted();
+    offer_head(6, 4, 99, 'd', by);
+    refused(GW_ERR_HEAD_OTHER); /* the serial of another class counts for nothing */
     offer_head(6, 4, 8, 'c', by);
     refused(GW_ERR_HEAD_OLDER);
     assert_int_equal(simdev_mount(&dev), GW_OK);
@@ -736,6 +752,76 @@ static void an_interrupted_install_goes_on(void **state)
     }
 }
 
+/* RAM is lost after any number of polls: also between the last frame and the check of the image, and while copying. */
+static void one_that_is_left_after_any_poll_goes_on(void **state)
+{
+    const size_t file = release.r.file[0].n;
+    struct gw_want want;
+    size_t used, pushed, first;
+    int status = GW_MORE;
+    (void)state;
+
+    for (unsigned polls = 1; status != GW_DONE; polls++) {
+        teardown(NULL);
+        setup(NULL);
+        scene_release_free(&release);
+        scene_release(&dev, &release, &(struct simdev_wish){ .sequence = 6, .data = 1 });
+        offer_release();
+        assert_int_equal(open_offer(), GW_OK);
+        first = 0;
+        for (unsigned i = 0; i < polls && (status = gw_install_poll(inst)) != GW_DONE; i++) {
+            assert_true(status >= 0);
+            if (status == GW_WANT) {
+                assert_int_equal(gw_install_want(inst, &want), GW_OK);
+                assert_int_equal(gw_install_push(inst, release.r.file[0].p + want.offset, want.frame, &used), GW_OK);
+                first += used;
+            }
+        }
+        assert_int_equal(simdev_mount(&dev), GW_OK);
+        offer_release();
+        assert_int_equal(open_offer(), GW_OK);
+        assert_int_equal(go_on(544, 0, &pushed), GW_DONE);
+        assert_true(first + pushed >= file && first + pushed <= file + 544);
+        assert_int_equal(gw_install_finish(inst), GW_OK);
+        expect_installed(GW_SLOT_B);
+        assert_true(polls < 200);
+    }
+}
+
+/* Records that nobody wrote: they are passed over, not followed. */
+static void progress_that_cannot_be_is_no_progress(void **state)
+{
+    static const struct { enum gw_record kind; unsigned at; uint8_t value; uint32_t n; } cases[] = {
+        { GW_REC_PROGRESS, 0, 3, 46 },  /* more components than the plan has */
+        { GW_REC_PROGRESS, 0, 0, 45 },
+        { GW_REC_PROGRESS, 2, 0xff, 46 }, /* more bytes than the image has */
+        { GW_REC_PROGRESS, 6, 0, 46 },  /* of another payload */
+        { GW_REC_INSTALL, 0, 0, 33 },   /* into the other slot */
+        { GW_REC_INSTALL, 1, 0, 33 },   /* of another manifest */
+        { GW_REC_INSTALL, 0, 1, 32 },
+    };
+    uint8_t record[GW_RECORD_MAX];
+    struct gw_progress p;
+    uint32_t n;
+    size_t pushed;
+    (void)state;
+
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(open_offer(), GW_OK);
+        assert_int_equal(go_on(544, 2000, &pushed), GW_WANT);
+        assert_int_equal(gw_install_abort(inst, false), GW_OK);
+        assert_int_equal(gw_journal_get(&dev.ram.journal, cases[i].kind, record, sizeof record, &n), GW_OK);
+        record[cases[i].at] = record[cases[i].at] == cases[i].value && cases[i].n == n ? (uint8_t)~cases[i].value
+                                                                                       : cases[i].value;
+        assert_int_equal(gw_journal_put(&dev.ram.journal, cases[i].kind, record, cases[i].n), GW_OK);
+        assert_int_equal(open_offer(), GW_OK);
+        gw_install_progress(inst, &p);
+        assert_int_equal(p.done, 0);
+        assert_int_equal(go_on(544, 0, &pushed), GW_DONE);
+        assert_int_equal(gw_install_abort(inst, true), GW_OK);
+    }
+}
+
 static void large_blocks_are_salvaged(void **state)
 {
     const struct simdev_config c = { .erase = SIMDEV_64K, .write_size = 32, .erased = 0xff, .ecc = true,
@@ -921,10 +1007,10 @@ static void bad_frames_are_wanted_again_three_times(void **state)
     assert_int_equal(p.done, 1632);
     assert_int_equal(p.asked_again, 4 * 544);
     assert_int_equal(gw_install_push(inst, frame, sizeof frame, &used), GW_OK);
-    assert_int_equal(gw_install_poll(inst), GW_ERR_FRAME_HASH);
-    assert_int_equal(gw_install_poll(inst), GW_ERR_FRAME_HASH); /* given up */
+    assert_int_equal(gw_install_poll(inst), GW_ERR_SOURCE); /* given up */
+    assert_int_equal(gw_install_poll(inst), GW_ERR_SOURCE);
     assert_int_equal(gw_install_want(inst, &want), GW_ERR_STATE);
-    assert_int_equal(gw_install_push(inst, frame, 1, &used), GW_ERR_FRAME_HASH);
+    assert_int_equal(gw_install_push(inst, frame, 1, &used), GW_ERR_SOURCE);
     assert_int_equal(gw_install_abort(inst, false), GW_OK);
     offer_release(); /* what was right is kept */
     assert_int_equal(open_offer(), GW_OK);
@@ -1144,6 +1230,13 @@ static void a_failing_crypto_library_stops_it(void **state)
 
     encrypted();
     dev.dev.crypto = &sick;
+    sick.sha256_start = sick_start;
+    hash_fails = 0;
+    assert_int_equal(open_offer(), GW_OK);
+    hash_fails = 1; /* the key of the payload is derived */
+    assert_int_equal(go_on(544, 0, &pushed), GW_ERR_CRYPTO);
+    assert_int_equal(gw_install_abort(inst, true), GW_OK);
+    sick = fastcrypto;
     assert_int_equal(open_offer(), GW_OK);
     sick.aes_ctr = no_ctr;
     assert_int_equal(go_on(544, 0, &pushed), GW_ERR_CRYPTO);
@@ -1170,6 +1263,47 @@ static void a_failing_crypto_library_stops_it(void **state)
     dev.dev.crypto = &fastcrypto;
 }
 
+/* Every flash operation and every read fails once, for good: an error with a name, and the next attempt succeeds. */
+static void a_failing_flash_stops_it_and_the_next_attempt_goes_on(void **state)
+{
+    static const struct { enum flashsim_fault_kind kind; uint32_t step; } kinds[] = {
+        { FLASHSIM_REFUSE, 3 }, { FLASHSIM_LIE, 5 }, { FLASHSIM_READ_FAILS, 7 },
+    };
+    const struct gw_area slot = dev.layout.slot[1];
+    unsigned stopped = 0;
+    size_t pushed;
+    (void)state;
+
+    for (unsigned k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        for (uint32_t at = 0, calls = 1; at < calls; at += kinds[k].step) {
+            teardown(NULL);
+            setup(NULL);
+            flashsim_arm(&dev.sim, at);
+            flashsim_add_fault(&dev.sim, (struct flashsim_fault){ kinds[k].kind, at, 2, slot.start, slot.size });
+            int status = open_offer();
+            status = status == GW_OK ? go_on(544, 0, &pushed) : status;
+            uint32_t made = kinds[k].kind == FLASHSIM_READ_FAILS ? dev.sim.reads : dev.sim.ops;
+            calls = made > calls ? made : calls;
+            if (status != GW_DONE) {
+                assert_true(status <= GW_ERR_FLASH_READ || status == GW_ERR_IMAGE_DIGEST);
+                assert_int_equal(gw_install_poll(inst), status);
+                assert_int_equal(gw_install_finish(inst), status);
+                stopped++;
+            } else {
+                assert_int_equal(gw_install_abort(inst, false), GW_OK);
+            }
+            flashsim_arm(&dev.sim, at);
+            assert_int_equal(simdev_mount(&dev), GW_OK);
+            offer_release();
+            assert_int_equal(open_offer(), GW_OK);
+            assert_int_equal(go_on(544, 0, &pushed), GW_DONE);
+            assert_int_equal(gw_install_finish(inst), GW_OK);
+            expect_installed(GW_SLOT_B);
+        }
+    }
+    assert_true(stopped > 10);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -1181,13 +1315,15 @@ int main(void)
         TEST(buffers_that_are_too_small), TEST(grants), TEST(comes_in_by_pieces_of_any_size),
         TEST(encrypted_and_plain_give_the_same_image), TEST(an_equal_data_image_is_copied),
         TEST(a_source_that_is_not_what_it_should_be_is_no_copy), TEST(an_interrupted_install_goes_on),
-        TEST(large_blocks_are_salvaged), TEST(abort_keeps_or_forgets), TEST(another_release_begins_afresh),
+        TEST(one_that_is_left_after_any_poll_goes_on),
+        TEST(progress_that_cannot_be_is_no_progress), TEST(large_blocks_are_salvaged), TEST(abort_keeps_or_forgets), TEST(another_release_begins_afresh),
         TEST(another_payload_of_a_component_begins_it_afresh), TEST(what_is_staged_already_needs_no_byte),
         TEST(recovery_writes_the_slot_that_is_worth_less), TEST(bad_frames_are_wanted_again_three_times),
         TEST(swapped_and_missing_frames_are_refused), TEST(longer_and_shorter_than_signed),
         TEST(an_image_that_is_not_the_signed_one_is_not_staged), TEST(calls_out_of_order),
         TEST(progress_counts_up_to_the_total), TEST(each_poll_is_a_bounded_unit_of_work),
         TEST(a_failing_crypto_library_stops_it),
+        TEST(a_failing_flash_stops_it_and_the_next_attempt_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,7 +158,7 @@ static void nothing_works_without_a_record(void **state)
     assert_int_equal(gw_slots_clear(&dev, GW_SLOT_A), GW_ERR_NOTHING);
     assert_int_equal(gw_slots_stage(&dev, GW_SLOT_A, &release), GW_ERR_NOTHING);
     assert_int_equal(gw_device_confirm(&dev), GW_ERR_NOTHING);
-    assert_int_equal(gw_device_reject(&dev, 1), GW_ERR_NOTHING);
+    assert_int_equal(gw_device_reject(&dev, GW_ERR_SELF_TEST), GW_ERR_NOTHING);
     assert_int_equal(gw_device_steady(&dev), GW_ERR_NOTHING);
     assert_int_equal(gw_journal_put(&journal, GW_REC_BOOT, (const uint8_t *)"\2", 1), GW_OK);
     assert_int_equal(gw_device_state(&dev, &s), GW_ERR_VERSION);
@@ -233,6 +233,18 @@ static void reject_in_every_state(void **state)
     }
 }
 
+/* Only what an application can know: the rest is the bootloader's. */
+static void reasons_to_reject(void **state)
+{
+    (void)state;
+    for (int reason = 1; reason < 256; reason++) {
+        struct gw_boot_state s = { .last = 0, .slot = { { .state = GW_TRYING } } };
+        assert_int_equal(gw_slots_save(&dev, &s), GW_OK);
+        bool mine = reason >= -GW_ERR_TRIES_USED && reason <= -GW_ERR_CONFIRM_LATE;
+        assert_int_equal(gw_device_reject(&dev, reason % 2 ? reason : -reason), mine ? GW_OK : GW_ERR_VALUE);
+    }
+}
+
 static void steady_writes_only_what_changes(void **state)
 {
     (void)state;
@@ -277,15 +289,20 @@ static void clear_and_stage_in_every_state(void **state)
     }
 }
 
-/* Puts a rejected release named by `name` into slot B, then clears the slot. */
-static void reject_and_clear(uint8_t name)
+/* Puts a release named by `name` into slot B, rejected for a reason, then clears the slot. */
+static void reject_for_and_clear(uint8_t name, uint8_t reason)
 {
     struct gw_boot_state s = { .last = 0 };
 
-    s.slot[1] = (struct gw_slot_state){ .state = GW_REJECTED, .order = { 1, name } };
+    s.slot[1] = (struct gw_slot_state){ .state = GW_REJECTED, .reason = reason, .order = { 1, name } };
     memset(s.slot[1].digest, name, GW_DIGEST_SIZE);
     assert_int_equal(gw_slots_save(&dev, &s), GW_OK);
     assert_int_equal(gw_slots_clear(&dev, GW_SLOT_B), GW_OK);
+}
+
+static void reject_and_clear(uint8_t name)
+{
+    reject_for_and_clear(name, -GW_ERR_TRIES_USED);
 }
 
 static void expect_rejected(const struct gw_boot_state *s, const char *names)
@@ -305,6 +322,8 @@ static void four_rejected_releases_are_remembered(void **state)
     (void)state;
 
     expect_rejected(&none, "");
+    reject_for_and_clear('z', -GW_ERR_IMAGE_DIGEST); /* it never ran: it may be installed again */
+    expect_rejected(&none, "");
     reject_and_clear('a');
     expect_rejected(&none, "a");
     reject_and_clear('b');
@@ -318,11 +337,14 @@ static void four_rejected_releases_are_remembered(void **state)
     restart();
     expect_rejected(&none, "bcde");
     both.slot[0].state = both.slot[1].state = GW_REJECTED;
+    both.slot[0].reason = both.slot[1].reason = -GW_ERR_CRASH_LOOP;
     memset(both.slot[0].digest, 'x', GW_DIGEST_SIZE);
     memset(both.slot[1].digest, 'y', GW_DIGEST_SIZE);
     expect_rejected(&both, "bcdexy");
     both.slot[0].state = GW_CONFIRMED;
     expect_rejected(&both, "bcdey");
+    both.slot[1].reason = -GW_ERR_SIGNATURE;
+    expect_rejected(&both, "bcde");
 }
 
 static void a_failing_flash_is_an_error_and_changes_nothing(void **state)
@@ -336,9 +358,13 @@ static void a_failing_flash_is_an_error_and_changes_nothing(void **state)
     flashsim_arm(&sim, 1);
     flashsim_add_fault(&sim, (struct flashsim_fault){ FLASHSIM_REFUSE, 0, 0, 0, 0 });
     assert_true(gw_device_confirm(&dev) < 0);
-    assert_true(gw_device_reject(&dev, 1) < 0);
+    assert_true(gw_device_reject(&dev, GW_ERR_SELF_TEST) < 0);
     assert_true(gw_slots_clear(&dev, GW_SLOT_B) < 0);
     assert_true(gw_slots_stage(&dev, GW_SLOT_B, &release) < 0);
+    flashsim_arm(&sim, 1);
+    flashsim_add_fault(&sim, (struct flashsim_fault){ FLASHSIM_READ_FAILS, 0, 0, 0, 0 });
+    assert_int_equal(gw_device_state(&dev, &after), GW_ERR_FLASH_READ); /* which is not: there is nothing */
+    assert_int_equal(gw_device_steady(&dev), GW_ERR_FLASH_READ);
     flashsim_arm(&sim, 1);
     after = stored();
     same(&s, &after);
@@ -469,6 +495,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(confirm_in_every_state, setup, teardown),
         cmocka_unit_test_setup_teardown(the_floor_never_falls, setup, teardown),
         cmocka_unit_test_setup_teardown(reject_in_every_state, setup, teardown),
+        cmocka_unit_test_setup_teardown(reasons_to_reject, setup, teardown),
         cmocka_unit_test_setup_teardown(steady_writes_only_what_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(clear_and_stage_in_every_state, setup, teardown),
         cmocka_unit_test_setup_teardown(four_rejected_releases_are_remembered, setup, teardown),

@@ -339,6 +339,10 @@ static void flash_errors_leave_the_bundle_in_use(void **state)
             expect_state(0, 0, 1);
         }
     }
+    const struct gw_area *area = dev.layout.trust; /* what cannot be read is not taken for older */
+    flashsim_add_fault(&dev.sim, (struct flashsim_fault){ FLASHSIM_READ_FAILS, 0, 0, area[0].start, area[0].size + area[1].size });
+    assert_int_equal(update(&pending), GW_ERR_FLASH_READ);
+    flashsim_arm(&dev.sim, 1);
     assert_int_equal(update(&pending), GW_OK);
     expect_state(1, 0, 2);
 }
