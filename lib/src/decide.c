@@ -2,8 +2,8 @@
  * decide.c - which image starts: a pure function over the state of the slots, the reset cause and what was verified.
  *
  * Keeps true: only STAGED and TRYING become REJECTED by a failed check; a CONFIRMED or PREVIOUS slot that fails is
- * passed over for this boot and keeps its state; nothing starts without GW_VERDICT_OK; an image on trial starts only in a
- * state that counts the attempt. tests/unit/test_decide.c enumerates what it can do and
+ * passed over for this boot and keeps its state; nothing starts without GW_VERDICT_OK; an image on trial starts only
+ * in a state that counts the attempt. tests/unit/test_decide.c enumerates what it can do and
  * compares it with the diagram in SPEC.md, section 10.
  */
 #include "slots.h"

@@ -1,8 +1,8 @@
 /*
  * open.c - the first half of an install: may this release come in, which parts of it, and what is here already?
  *
- * Keeps true: nothing is written before the end of all checks but the serial of a newer channel head; the target is never the slot that runs or ran last; the
- * content key is wiped on every failure. The second half is install.c.
+ * Keeps true: nothing is written before the end of all checks but the serial of a newer channel head; the target is
+ * never the slot that runs or ran last; the content key is wiped on every failure. The second half is install.c.
  */
 #include "installer.h"
 

@@ -26,8 +26,9 @@ uint32_t gw_slots_rejected(const struct gw_device *dev, const struct gw_boot_sta
 void gw_slots_rebuild(const struct gw_slot_state verified[2], struct gw_boot_state *s);
 
 /*
- * Loads identity and trust bundle into `memory` (GW_TRUST_MAX for the bundle, then GW_IDENTITY_MAX): verified by the roots of the
- * identity. `pending`: the bundle that waits, if there is one. If the bundle in use is damaged the other one serves.
+ * Loads identity and trust bundle into `memory` (GW_TRUST_MAX for the bundle, then GW_IDENTITY_MAX): verified by the
+ * roots of the identity. `pending`: the bundle that waits, if there is one. If the bundle in use is damaged the
+ * other one serves.
  */
 GW_MUST_USE int gw_trust_load(const struct gw_device *dev, const struct gw_boot_state *state, bool pending,
                               uint8_t *memory, struct gw_trust *trust, struct gw_identity *id);

@@ -30,7 +30,8 @@ GW_MUST_USE int gw_area_erase(const struct gw_flash *flash, struct gw_area area,
 /* Writes an object into an erased area, reads it back, then writes its header. */
 GW_MUST_USE int gw_store_write(const struct gw_flash *flash, struct gw_area area, const uint8_t *object, uint32_t n);
 /* Reads the object; *n bytes of at most `size`. GW_ERR_NOTHING: none (or damaged); GW_ERR_FLASH_READ. */
-GW_MUST_USE int gw_store_read(const struct gw_flash *flash, struct gw_area area, uint8_t *object, uint32_t size, uint32_t *n);
+GW_MUST_USE int gw_store_read(const struct gw_flash *flash, struct gw_area area, uint8_t *object, uint32_t size,
+                              uint32_t *n);
 
 /* ---- Journal (SPEC.md, section 10) ----------------------------------------------------------------------------- */
 

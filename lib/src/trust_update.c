@@ -26,8 +26,8 @@ static bool readable(const struct gw_device *dev, unsigned area, uint8_t *memory
 }
 
 /* Would the new bundle, already on flash as `after` says, let the running image start? */
-static GW_NOINLINE bool accepts_running(const struct gw_device *dev, const struct gw_boot_state *after,
-                                        uint8_t *memory, size_t size)
+static GW_NOINLINE bool accepts_running(const struct gw_device *dev, const struct gw_boot_state *after, uint8_t *memory,
+                                        size_t size)
 {
     struct gw_manifest m;
 
@@ -38,8 +38,8 @@ static GW_NOINLINE bool accepts_running(const struct gw_device *dev, const struc
 }
 
 /* A bundle is compared with the newer of the one in use and the one that waits. GW_DONE: the same version. */
-static GW_NOINLINE int check_newer(const struct gw_device *dev, const struct gw_boot_state *state,
-                                   const uint8_t *cose, size_t n, uint8_t *memory)
+static GW_NOINLINE int check_newer(const struct gw_device *dev, const struct gw_boot_state *state, const uint8_t *cose,
+                                   size_t n, uint8_t *memory)
 {
     struct gw_trust in_use, offered;
     struct gw_identity id;

@@ -20,8 +20,8 @@ int gw_identity_load(const struct gw_device *dev, uint8_t *memory, struct gw_ide
     return err == GW_OK ? gw_identity_parse(id, roots, memory, n) : err;
 }
 
-GW_NOINLINE int gw_trust_load(const struct gw_device *dev, const struct gw_boot_state *state, bool pending, uint8_t *memory,
-                  struct gw_trust *trust, struct gw_identity *id)
+GW_NOINLINE int gw_trust_load(const struct gw_device *dev, const struct gw_boot_state *state, bool pending,
+                              uint8_t *memory, struct gw_trust *trust, struct gw_identity *id)
 {
     struct gw_roots roots;
     struct gw_span bytes;
@@ -76,7 +76,8 @@ int gw_variant_for(const struct gw_component *c, uint32_t address, struct gw_var
 }
 
 /* Hashes n bytes of an area and compares: GW_OK, GW_ERR_IMAGE_DIGEST, GW_ERR_FLASH_READ, ... */
-static GW_NOINLINE int check_digest(const struct gw_device *dev, struct gw_area area, uint32_t n, const uint8_t expected[32])
+static GW_NOINLINE int check_digest(const struct gw_device *dev, struct gw_area area, uint32_t n,
+                                    const uint8_t expected[32])
 {
     uint8_t piece[PIECE], digest[GW_DIGEST_SIZE];
     const struct gw_crypto *c = dev->crypto;

@@ -63,8 +63,9 @@ static _Noreturn void leave(struct flashsim *f, int how)
 {
     if (f->out == NULL) {
         fprintf(stderr, "flashsim: %s (%s of %u bytes at 0x%x, operation %u)\n",
-                f->violation != NULL ? f->violation : "power cut", f->offender.kind == FLASHSIM_WRITE ? "write" : "erase",
-                (unsigned)f->offender.n, (unsigned)f->offender.address, (unsigned)f->ops);
+                f->violation != NULL ? f->violation : "power cut",
+                f->offender.kind == FLASHSIM_WRITE ? "write" : "erase", (unsigned)f->offender.n,
+                (unsigned)f->offender.address, (unsigned)f->ops);
         abort();
     }
     longjmp(*f->out, how);
@@ -82,7 +83,10 @@ static void check(struct flashsim *f, bool good, const char *rule, const struct 
     leave(f, FLASHSIM_OUT_VIOLATION);
 }
 
-/* ---- Blocks ------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- Blocks
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 static struct flashsim_block *find(const struct flashsim *f, uint32_t address)
 {
@@ -136,9 +140,13 @@ static void set_unit(struct flashsim *f, struct flashsim_block *b, uint32_t u, u
     f->s.unit[u] = state;
 }
 
-/* ---- Reading -------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- Reading
+ * --------------------------------------------------------------------------------------------------------
+ */
 
-static bool fault_hits(struct flashsim *f, const struct flashsim_fault *fault, uint32_t number, uint32_t address, uint32_t n)
+static bool fault_hits(struct flashsim *f, const struct flashsim_fault *fault, uint32_t number, uint32_t address,
+                       uint32_t n)
 {
     bool in_time = number >= fault->at && (fault->count == 0 || number - fault->at < fault->count);
     bool in_place = fault->size == 0 || (address < fault->address + fault->size && fault->address < address + n);
@@ -221,7 +229,10 @@ static int sim_read(void *ctx, uint32_t address, void *data, uint32_t n)
     return good ? 0 : -1;
 }
 
-/* ---- Writing ---------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- Writing
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 /* Bits that programming changes only go one way. */
 static uint8_t programmed(const struct flashsim *f, uint8_t old, uint8_t data)
@@ -315,7 +326,8 @@ static enum flashsim_fault_kind fault_for(struct flashsim *f, const struct flash
     return FLASHSIM_NO_FAULT;
 }
 
-static int faulty_write(struct flashsim *f, const struct flashsim_op *op, const uint8_t *data, enum flashsim_fault_kind kind)
+static int faulty_write(struct flashsim *f, const struct flashsim_op *op, const uint8_t *data,
+                        enum flashsim_fault_kind kind)
 {
     uint32_t size = f->geometry.write_size, half = op->n / size / 2 * size;
     uint8_t wrong[GW_WRITE_MAX];
@@ -365,7 +377,10 @@ static int sim_write(void *ctx, uint32_t address, const void *data, uint32_t n)
     return 0;
 }
 
-/* ---- Erasing ----------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- Erasing
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static void erase_whole(struct flashsim *f, struct flashsim_block *b)
 {
@@ -459,7 +474,10 @@ static void sim_idle(void *ctx)
     f->since_idle = 0;
 }
 
-/* ---- Control -------------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- Control
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static void state_make(const struct flashsim *f, struct flashsim_state *s)
 {
@@ -583,7 +601,8 @@ bool flashsim_shape_fits(enum flashsim_shape shape, const struct flashsim_op *op
     return op->kind == FLASHSIM_WRITE && units < op->n / write_size;
 }
 
-static void copy_block(const struct flashsim *f, struct flashsim_state *to, const struct flashsim_state *from, uint32_t i)
+static void copy_block(const struct flashsim *f, struct flashsim_state *to, const struct flashsim_state *from,
+                       uint32_t i)
 {
     const struct flashsim_block *b = &from->block[i];
     uint32_t first = unit_of(f, b->at), count = b->size / f->geometry.write_size;
@@ -617,7 +636,10 @@ void flashsim_put_back(struct flashsim *f, const struct flashsim_state *s)
     copy_state(f, &f->s, s);
 }
 
-/* ---- Behind the interface ---------------------------------------------------------------------------------------------------- */
+/*
+ * ---- Behind the interface
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 const uint8_t *flashsim_peek(const struct flashsim *f, uint32_t address)
 {

@@ -2,8 +2,9 @@
  * flashsim.h - flash in memory that fails the way real parts fail, and that watches the rules of godwit/flash.h.
  *
  * Counts every operation; cuts the power before, in or after any of them; remembers which write units were programmed,
- * so that a second programming, or trust in a block that merely reads as blank, is a violation and not a lucky test. All that is random
- * comes from a seed. A snapshot copies the blocks that changed, so that thousands of runs can fork from one point.
+ * so that a second programming, or trust in a block that merely reads as blank, is a violation and not a lucky test.
+ * All that is random comes from a seed. A snapshot copies the blocks that changed, so that thousands of runs can
+ * fork from one point.
  *
  * A cut and a violation leave the code under test by longjmp: it owns no heap, so nothing is lost but its stack.
  */
@@ -143,7 +144,10 @@ void flashsim_take(const struct flashsim *f, struct flashsim_state *s);
 void flashsim_put_back(struct flashsim *f, const struct flashsim_state *s);
 void flashsim_state_free(struct flashsim_state *s);
 
-/* Behind the interface, for tests: bytes as they read (stable), and damage that no rule covers (a flipped bit, a lost block). */
+/*
+ * Behind the interface, for tests: bytes as they read (stable), and damage that no rule covers (a flipped bit, a
+ * lost block).
+ */
 const uint8_t *flashsim_peek(const struct flashsim *f, uint32_t address);
 void flashsim_poke(struct flashsim *f, uint32_t address, uint8_t value);
 /* Fills an area with noise, as programmed: a lost journal. */

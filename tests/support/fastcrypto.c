@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-/* ---- A 256-bit hash: four lanes over 32-byte pieces ---------------------------------------------------------------- */
+/*
+ * ---- A 256-bit hash: four lanes over 32-byte pieces
+ * ----------------------------------------------------------------
+ */
 
 struct hash {
     uint64_t lane[4];
@@ -40,7 +43,9 @@ static void absorb(struct hash *h, const uint8_t piece[32])
 
 static int hash_start(void *ctx, struct gw_sha256 *state)
 {
-    struct hash h = { { 0x243f6a8885a308d3u, 0x13198a2e03707344u, 0xa4093822299f31d0u, 0x082efa98ec4e6c89u }, 0, { 0 } };
+    struct hash h = { { 0x243f6a8885a308d3u, 0x13198a2e03707344u, 0xa4093822299f31d0u, 0x082efa98ec4e6c89u },
+                      0,
+                      { 0 } };
 
     (void)ctx;
     memcpy(state, &h, sizeof h);
@@ -93,7 +98,8 @@ static int hash_finish(void *ctx, struct gw_sha256 *state, uint8_t digest[32])
 }
 
 /* A hash with a name, over up to three parts. */
-static void named(const char *name, const void *a, size_t an, const void *b, size_t bn, const void *c, size_t cn, uint8_t out[32])
+static void named(const char *name, const void *a, size_t an, const void *b, size_t bn, const void *c, size_t cn,
+                  uint8_t out[32])
 {
     struct gw_sha256 h;
 
@@ -105,9 +111,13 @@ static void named(const char *name, const void *a, size_t an, const void *b, siz
     hash_finish(NULL, &h, out);
 }
 
-/* ---- Signatures: keyed by the public key, which anybody has ---------------------------------------------------------- */
+/*
+ * ---- Signatures: keyed by the public key, which anybody has
+ * ----------------------------------------------------------
+ */
 
-static void sign_with(const uint8_t *x, size_t xn, const uint8_t *y, size_t yn, const uint8_t digest[32], uint8_t *sig, size_t n)
+static void sign_with(const uint8_t *x, size_t xn, const uint8_t *y, size_t yn, const uint8_t digest[32], uint8_t *sig,
+                      size_t n)
 {
     uint8_t part[32];
 
@@ -118,7 +128,8 @@ static void sign_with(const uint8_t *x, size_t xn, const uint8_t *y, size_t yn, 
     }
 }
 
-static int verify(void *ctx, const struct gw_pubkey *key, const uint8_t digest[32], const uint8_t *signature, size_t size)
+static int verify(void *ctx, const struct gw_pubkey *key, const uint8_t digest[32], const uint8_t *signature,
+                  size_t size)
 {
     uint8_t expected[512];
     bool es = key->algorithm == GW_ALG_ES256;
@@ -132,7 +143,10 @@ static int verify(void *ctx, const struct gw_pubkey *key, const uint8_t digest[3
     return size == n && memcmp(expected, signature, n) == 0 ? 0 : GW_ERR_SIGNATURE;
 }
 
-/* ---- Ciphers ------------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- Ciphers
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 static int aes_ctr(void *ctx, const uint8_t *key, size_t key_size, uint32_t block, uint8_t *data, size_t n)
 {
@@ -183,7 +197,10 @@ static int aes_encrypt(void *ctx, const uint8_t *key, size_t key_size, const uin
     return 0;
 }
 
-/* ---- Agreement: powers of 3 modulo 2^61 - 1 --------------------------------------------------------------------------- */
+/*
+ * ---- Agreement: powers of 3 modulo 2^61 - 1
+ * ---------------------------------------------------------------------------
+ */
 
 #define PRIME 0x1fffffffffffffffu
 
@@ -239,7 +256,10 @@ const struct gw_crypto fastcrypto = {
 };
 const struct gwh_crypto fastcrypto_host = { .gw = &fastcrypto, .aes_encrypt = aes_encrypt, .ec_public = ec_public };
 
-/* ---- Keys ------------------------------------------------------------------------------------------------------------------ */
+/*
+ * ---- Keys
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
 void fastcrypto_key(struct fastcrypto_key *k, uint32_t number)
 {

@@ -1,5 +1,6 @@
 /*
- * test_decide.c - the boot decision, over every combination of its inputs, and over every state that a device can reach.
+ * test_decide.c - the boot decision, over every combination of its inputs, and over every state that a device can
+ * reach.
  *
  * The first half calls gw_boot_decide() with all states, weights, causes and verdicts and checks what must always hold.
  * The second half walks from a new device through all events, with the real functions, until no new state appears; the

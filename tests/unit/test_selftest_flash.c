@@ -226,11 +226,11 @@ static void good_parts_pass(void **state)
                 flashsim_poke(&sim, at, 0x5a);
             }
             line = 99;
-            assert_int_equal(gw_selftest_flash(&sim.flash, (struct gw_area){ 0x1400, 2048 + 4096 }, buffer, 512,
-                                               &line), 0);
+            assert_int_equal(gw_selftest_flash(&sim.flash, (struct gw_area){ 0x1400, 2048 + 4096 }, buffer, 512, &line),
+                             0);
             assert_int_equal(line, 0);
-            assert_int_equal(gw_selftest_flash(&sim.flash, (struct gw_area){ 0x1800, 1024 + 4096 }, buffer, 512,
-                                               NULL), 0);
+            assert_int_equal(gw_selftest_flash(&sim.flash, (struct gw_area){ 0x1800, 1024 + 4096 }, buffer, 512, NULL),
+                             0);
             for (unsigned i = 0; i < 0x400; i++) {
                 assert_int_equal(*flashsim_peek(&sim, 0x1000 + i), 0x5a);
                 assert_int_equal(*flashsim_peek(&sim, 0x2c00 + i), 0x5a);

@@ -134,7 +134,10 @@ struct gw_device {
  */
 GW_MUST_USE int gw_device_mount(const struct gw_device *dev);
 
-/* State of the slots as the device's boot ops tell it. GW_ERR_NOTHING: the journal was lost, and nothing has booted since. */
+/*
+ * State of the slots as the device's boot ops tell it. GW_ERR_NOTHING: the journal was lost, and nothing has booted
+ * since.
+ */
 GW_MUST_USE int gw_device_state(const struct gw_device *dev, struct gw_boot_state *state);
 
 /*
@@ -147,9 +150,10 @@ GW_MUST_USE int gw_device_steady(const struct gw_device *dev);
 
 /*
  * Checks what is in a slot: manifest (signatures by the policy of the bundle that applies to the slot, vendor, class,
- * device, floor) and the digests of all its components; the factory image by its digest in the identity. Reads twice before it condemns.
- * `memory` is used for identity, bundle and manifest in turn: at least GW_VERIFY_MEMORY bytes. On GW_VERDICT_OK
- * `m` (may be NULL for the factory alone) views the manifest in `memory`. `reason` (may be NULL): an error, or 0.
+ * device, floor) and the digests of all its components; the factory image by its digest in the identity. Reads twice
+ * before it condemns. `memory` is used for identity, bundle and manifest in turn: at least GW_VERIFY_MEMORY bytes.
+ * On GW_VERDICT_OK `m` (may be NULL for the factory alone) views the manifest in `memory`. `reason` (may be NULL):
+ * an error, or 0.
  */
 #define GW_VERIFY_MEMORY (GW_TRUST_MAX + GW_MANIFEST_MAX)
 enum gw_verdict gw_slot_verify(const struct gw_device *dev, const struct gw_boot_state *state, enum gw_slot slot,
@@ -171,18 +175,20 @@ GW_MUST_USE int gw_handover_decode(struct gw_handover *h, const uint8_t bytes[GW
 
 /*
  * The whole of boot up to the jump: mount, decide, verify, record. The device's description is taken as it is: check
- * it with gw_device_mount() or gw_layout_check() when the product is made. GW_OK: start h->slot (watchdog first if *watchdog).
- * GW_ERR_NO_IMAGE: recovery. Other errors: the flash failed; recovery, and say so. `memory`: GW_VERIFY_MEMORY bytes.
+ * it with gw_device_mount() or gw_layout_check() when the product is made. GW_OK: start h->slot (watchdog first if
+ * *watchdog). GW_ERR_NO_IMAGE: recovery. Other errors: the flash failed; recovery, and say so. `memory`:
+ * GW_VERIFY_MEMORY bytes.
  */
 GW_MUST_USE int gw_boot_run(const struct gw_device *dev, enum gw_cause cause, uint8_t *memory, size_t size,
                             struct gw_handover *h, bool *watchdog);
 
 /*
- * A newer trust bundle: verified against the roots, written to the free area, read back, switched to. If it would refuse
- * the running confirmed image it is kept as pending (*pending = true) and takes effect when an image is confirmed
- * that it accepts. `memory`: GW_VERIFY_MEMORY bytes. GW_ERR_TRUST_OLDER if it is not newer (or the same: GW_DONE).
+ * A newer trust bundle: verified against the roots, written to the free area, read back, switched to. If it would
+ * refuse the running confirmed image it is kept as pending (*pending = true) and takes effect when an image is
+ * confirmed that it accepts. `memory`: GW_VERIFY_MEMORY bytes. GW_ERR_TRUST_OLDER if it is not newer (or the same:
+ * GW_DONE).
  */
-GW_MUST_USE int gw_trust_update(const struct gw_device *dev, const uint8_t *cose, size_t n, uint8_t *memory, size_t size,
-                                bool *pending);
+GW_MUST_USE int gw_trust_update(const struct gw_device *dev, const uint8_t *cose, size_t n, uint8_t *memory,
+                                size_t size, bool *pending);
 
 #endif

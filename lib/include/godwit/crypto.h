@@ -44,8 +44,8 @@ struct gw_sha256 {
 /*
  * The library behind it. Functions return 0, or a negative number when the library failed (which is reported as
  * GW_ERR_CRYPTO and is never a verdict). `verify` alone tells a verdict: 0 the signature is right, GW_ERR_SIGNATURE
- * it is wrong, GW_ERR_KEY_WEAK the key is malformed. A function that a device does not need may be NULL: a release that needs
- * it is refused by the plan (aes_ctr: GW_ERR_CIPHER; aes_decrypt, ecdh: GW_ERR_NO_KEY).
+ * it is wrong, GW_ERR_KEY_WEAK the key is malformed. A function that a device does not need may be NULL: a release
+ * that needs it is refused by the plan (aes_ctr: GW_ERR_CIPHER; aes_decrypt, ecdh: GW_ERR_NO_KEY).
  */
 struct gw_crypto {
     void *ctx;
@@ -53,10 +53,16 @@ struct gw_crypto {
     int (*sha256_start)(void *ctx, struct gw_sha256 *h);
     int (*sha256_update)(void *ctx, struct gw_sha256 *h, const void *data, size_t n);
     int (*sha256_finish)(void *ctx, struct gw_sha256 *h, uint8_t digest[32]);
-    /* Checks a signature over a message whose SHA-256 is `digest`. ES256: r || s, 64 bytes. PS256: the modulus' size. */
+    /*
+     * Checks a signature over a message whose SHA-256 is `digest`. ES256: r || s, 64 bytes. PS256: the modulus'
+     * size.
+     */
     int (*verify)(void *ctx, const struct gw_pubkey *key, const uint8_t digest[32], const uint8_t *signature,
                   size_t size);
-    /* AES-CTR in place: `n` bytes of a stream whose first byte is at 16 * `block`; the counter is 128 bits, from zero. */
+    /*
+     * AES-CTR in place: `n` bytes of a stream whose first byte is at 16 * `block`; the counter is 128 bits, from
+     * zero.
+     */
     int (*aes_ctr)(void *ctx, const uint8_t *key, size_t key_size, uint32_t block, uint8_t *data, size_t n);
     /* One AES block, decrypted (for AES key unwrap). key_size is 16 or 32. */
     int (*aes_decrypt)(void *ctx, const uint8_t *key, size_t key_size, const uint8_t in[16], uint8_t out[16]);
@@ -85,7 +91,10 @@ GW_MUST_USE int gw_sha256(const struct gw_crypto *c, const void *data, size_t n,
 GW_MUST_USE int gw_hkdf(const struct gw_crypto *c, const uint8_t *secret, size_t secret_size, const uint8_t *info,
                         size_t info_size, uint8_t *out, size_t n);
 
-/* AES key unwrap (RFC 3394): `n` bytes of plaintext from n + 8 bytes; n is 16 or 32. GW_ERR_KEY_CHECK if it does not fit. */
+/*
+ * AES key unwrap (RFC 3394): `n` bytes of plaintext from n + 8 bytes; n is 16 or 32. GW_ERR_KEY_CHECK if it does
+ * not fit.
+ */
 GW_MUST_USE int gw_key_unwrap(const struct gw_crypto *c, const uint8_t *kek, size_t kek_size, const uint8_t *wrapped,
                               uint8_t *out, size_t n);
 

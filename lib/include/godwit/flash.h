@@ -85,10 +85,16 @@ struct gw_slot_map {
     struct gw_area manifest; /* at least GW_MANIFEST_MAX + 64 bytes */
 };
 
-/* Checks a layout against its flash: areas inside, aligned, not overlapping, large enough. GW_ERR_LAYOUT, GW_ERR_CONFIG. */
+/*
+ * Checks a layout against its flash: areas inside, aligned, not overlapping, large enough. GW_ERR_LAYOUT,
+ * GW_ERR_CONFIG.
+ */
 GW_MUST_USE int gw_layout_check(const struct gw_flash *flash, const struct gw_layout *layout);
 
-/* Divides a slot (A, B) into its parts; for the factory slot, image is the whole area. GW_ERR_LAYOUT if it is too small. */
+/*
+ * Divides a slot (A, B) into its parts; for the factory slot, image is the whole area. GW_ERR_LAYOUT if it is too
+ * small.
+ */
 GW_MUST_USE int gw_layout_slot(const struct gw_flash *flash, const struct gw_layout *layout, enum gw_slot slot,
                                struct gw_slot_map *map);
 

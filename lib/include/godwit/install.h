@@ -34,7 +34,10 @@ struct gw_install_config {
     void *ctx;
 };
 
-/* What was offered. The manifest's bytes must stay until the install is finished or aborted; the others until open returns. */
+/*
+ * What was offered. The manifest's bytes must stay until the install is finished or aborted; the others until open
+ * returns.
+ */
 struct gw_release {
     struct gw_span manifest;
     struct gw_span grant[GW_GRANTS_MAX];
@@ -110,8 +113,8 @@ GW_MUST_USE int gw_install_open(struct gw_install *inst, const struct gw_install
 GW_MUST_USE int gw_install_want(struct gw_install *inst, struct gw_want *want);
 
 /*
- * Takes bytes from want.offset on; *used of them (at least one frame's rest, never past the payload's end). When *used < n,
- * poll before pushing the rest. GW_ERR_PAYLOAD_LONG when bytes come that nobody wants.
+ * Takes bytes from want.offset on; *used of them (at least one frame's rest, never past the payload's end). When
+ * *used < n, poll before pushing the rest. GW_ERR_PAYLOAD_LONG when bytes come that nobody wants.
  */
 GW_MUST_USE int gw_install_push(struct gw_install *inst, const uint8_t *bytes, size_t n, size_t *used);
 
