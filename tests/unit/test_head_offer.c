@@ -163,7 +163,7 @@ static void test_malformed_heads(void **state)
     }
 }
 
-/* ---- Offers ------------------------------------------------------------------------------------------------------ */
+/* ---- Offers ---- */
 
 static struct gw_span text(const char *s)
 {
