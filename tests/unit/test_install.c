@@ -680,7 +680,7 @@ static void a_failing_crypto_library_stops_it(void **state)
 static void a_failing_flash_stops_it_and_the_next_attempt_goes_on(void **state)
 {
     static const struct { enum flashsim_fault_kind kind; uint32_t step; } kinds[] = {
-        { FLASHSIM_REFUSE, 3 }, { FLASHSIM_LIE, 5 }, { FLASHSIM_READ_FAILS, 7 },
+        { FLASHSIM_REFUSE, 3 }, { FLASHSIM_LIE, 5 }, { FLASHSIM_READ_FAILS, 2 },
     };
     const struct gw_area slot = dev.layout.slot[1];
     unsigned stopped = 0;
