@@ -206,11 +206,12 @@ int gw_device_confirm(const struct gw_device *dev)
 int gw_device_reject(const struct gw_device *dev, int reason)
 {
     struct gw_boot_state s;
-    uint8_t positive = (uint8_t)(reason < 0 ? -reason : reason);
+    int sign = reason < 0 ? -1 : 1;
 
-    if (positive < -GW_ERR_TRIES_USED || positive > -GW_ERR_CONFIRM_LATE) {
+    if (reason * (int64_t)sign < -GW_ERR_TRIES_USED || reason * (int64_t)sign > -GW_ERR_CONFIRM_LATE) {
         return GW_ERR_VALUE;
     }
+    uint8_t positive = (uint8_t)(reason * sign);
     if (dev->boot != NULL) {
         return dev->boot->reject(dev->boot->ctx, positive);
     }
