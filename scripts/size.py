@@ -33,7 +33,11 @@ over = []
 def check(what, target, n):
     budget = BUDGET[what]
     limit = REACHED.get(what, budget)
-    verdict = "ok" if n <= budget else f"{n - budget} over the budget; at most {limit} is held" if n <= limit else "OVER"
+    verdict = "OVER"
+    if n <= budget:
+        verdict = "ok"
+    elif n <= limit:
+        verdict = f"{n - budget} over the budget; at most {limit} is held"
     print(f"  {what:<36} {target:<10} {n:>7} of {budget:>6}  {verdict}")
     if n > limit:
         over.append(f"{what}, {target}: {n}, at most {limit}")

@@ -1,6 +1,6 @@
 /*
- * offer.h - what the tests of the installer start from: release 5 runs from slot A, confirmed; release 6 is offered, right
- * in every respect until a test changes it. Defines its objects here: for one file of a test program.
+ * offer.h - what the tests of the installer start from: release 5 runs from slot A, confirmed; release 6 is offered,
+ * right in every respect until a test changes it. Defines its objects here: for one file of a test program.
  */
 #ifndef TEST_OFFER_H
 #define TEST_OFFER_H
