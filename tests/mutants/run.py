@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Makes one small fault at a time in a copy of the tree and expects the named test to fail.
 
-    tests/mutants/run.py [--jobs N] [name ...]        all mutants, or those whose file name contains a name; --list names them
+    tests/mutants/run.py [--jobs N] [name ...]        all mutants, or those whose file name contains a name; --list
+    names them
 
 A mutant is a file tests/mutants/*.mutant:
 
@@ -14,8 +15,8 @@ A mutant is a file tests/mutants/*.mutant:
     what replaces it
     >>>>                                  more of <<<< ==== >>>> may follow
 
-What it keeps true: a mutant that does not apply, does not compile, or whose test fails without it, is an error; only the copy is changed.
-Last line: `mutants: N killed, 0 survived`.
+What it keeps true: a mutant that does not apply, does not compile, or whose test fails without it, is an error; only
+the copy is changed. Last line: `mutants: N killed, 0 survived`.
 """
 import argparse
 import concurrent.futures
@@ -76,8 +77,9 @@ class Tree:
         """Exit code of a test; a test that hangs has noticed, too."""
         program = next(p for p in (self.build_dir / "tests" / test[0], self.build_dir / "bin" / test[0]) if p.exists())
         try:
-            return subprocess.run([program, *test[1:]], cwd=self.root, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL, timeout=SECONDS, check=False).returncode
+            return subprocess.run([program, *test[1:]], cwd=self.root, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=SECONDS,
+                                  check=False).returncode
         except subprocess.TimeoutExpired:
             return -1
 

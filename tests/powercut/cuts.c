@@ -60,7 +60,7 @@ static uint64_t seed_after(uint64_t seed, const struct flashsim_cut *cut)
     return mix(seed, (uint64_t)cut->op << 32 | (uint64_t)cut->units << 8 | cut->shape);
 }
 
-/* ---- Choosing cuts --------------------------------------------------------------------------------------------------- */
+/* ---- Choosing cuts ----------------------------------------------------------------------------------------------- */
 
 /* Adds a shape after `units` whole units, if it is one for this operation and not there yet. */
 static unsigned add(struct flashsim_cut *list, unsigned n, const struct flashsim_op *op, uint32_t write_size,
@@ -108,9 +108,10 @@ static unsigned choose(struct flashsim_cut *list, const struct flashsim_op *op, 
     return picked;
 }
 
-/* ---- Running them -------------------------------------------------------------------------------------------------------- */
+/* ---- Running them ------------------------------------------------------------------------------------------------ */
 
-static void name_history(const struct run *r, const char *device, uint64_t seed, const struct flashsim_cut *cut, unsigned n)
+static void name_history(const struct run *r, const char *device, uint64_t seed, const struct flashsim_cut *cut,
+                         unsigned n)
 {
     int at = snprintf(current, sizeof current, "%s/%s/%llu", r->scenario->name, device, (unsigned long long)seed);
 
@@ -161,7 +162,8 @@ static uint32_t go_to_goal(struct run *r, uint64_t seed, struct flashsim_op *tra
 
 /* Second cuts, at the operations of `trace`, after the first cut has left `point`. */
 static void cut_again(struct run *r, const char *device, const struct plan *plan, const struct flashsim_cut *first,
-                      const struct fork_point *point, const struct flashsim_op *trace, uint32_t operations, struct counts *counts)
+                      const struct fork_point *point, const struct flashsim_op *trace, uint32_t operations,
+                      struct counts *counts)
 {
     struct flashsim_cut history[2] = { *first }, list[SHAPES_MAX];
     uint64_t seed = seed_after(plan->seed, first);
@@ -194,8 +196,12 @@ static void *make(size_t n)
     return p;
 }
 
-/* One in how many operations is cut again, so that the budget is kept? What follows a cut is about as long as the run. */
-static uint32_t second_of(const struct run *r, const struct plan *plan, const struct flashsim_op *trace, uint32_t operations)
+/*
+ * One in how many operations is cut again, so that the budget is kept? What follows a cut is about as long as the
+ * run.
+ */
+static uint32_t second_of(const struct run *r, const struct plan *plan, const struct flashsim_op *trace,
+                          uint32_t operations)
 {
     struct flashsim_cut list[SHAPES_MAX];
     uint64_t first = 0;
@@ -236,7 +242,8 @@ void cuts_run(struct run *r, const char *device, const struct plan *plan, struct
             take(r, &point);
             uint32_t after = go_to_goal(r, seed_after(plan->seed, &list[i]), trace2, counts);
             if (counts->second_of != 0 && after != 0) {
-                cut_again(r, device, plan, &list[i], &point, trace2, after < OPERATIONS_MAX ? after : OPERATIONS_MAX, counts);
+                cut_again(r, device, plan, &list[i], &point, trace2, after < OPERATIONS_MAX ? after : OPERATIONS_MAX,
+                          counts);
             }
         }
     }
@@ -245,7 +252,7 @@ void cuts_run(struct run *r, const char *device, const struct plan *plan, struct
     free(trace);
 }
 
-/* ---- Replay ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Replay ------------------------------------------------------------------------------------------------------ */
 
 static bool parse_cut(const char **text, struct flashsim_cut *cut)
 {
@@ -296,6 +303,8 @@ bool cuts_replay(struct run *r, uint64_t seed, const char *history)
         }
         out = out == RUN_FAILED || *history != 0 ? out : run_go(r);
     }
-    printf("%s\n", out == RUN_DONE ? "reached its goal" : r->error[0] != 0 ? r->error : "not a history of this scenario");
+    printf("%s\n", out == RUN_DONE    ? "reached its goal"
+                   : r->error[0] != 0 ? r->error
+                                      : "not a history of this scenario");
     return out == RUN_DONE;
 }

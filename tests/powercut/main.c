@@ -5,7 +5,8 @@
  *     powercut --replay scenario/device/seed[/op:shape:units]...
  *     powercut --list
  *
- * Last line: `powercut: N cuts in M scenarios, B bricks, L losses, depth 2`; the exit code is 0 only without any of both.
+ * Last line: `powercut: N cuts in M scenarios, B bricks, L losses, depth 2`; the exit code is 0 only without any of
+ * both.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -66,7 +67,7 @@ struct options {
     const char *scenario, *device, *replay;
 };
 
-/* ---- Names --------------------------------------------------------------------------------------------------------------- */
+/* ---- Names ------------------------------------------------------------------------------------------------------- */
 
 static bool parse_device(const char *name, struct simdev_config *c)
 {
@@ -105,13 +106,14 @@ static const struct scenario *find_scenario(const char *name, size_t n)
     return NULL;
 }
 
-/* ---- Jobs ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Jobs -------------------------------------------------------------------------------------------------------- */
 
 /* A process that hangs or crashes says where. */
 static void on_signal(int number)
 {
     char text[400];
-    int n = snprintf(text, sizeof text, "FAILED (brick): signal %d\n    make powercut REPLAY=%s\n", number, cuts_current());
+    int n =
+        snprintf(text, sizeof text, "FAILED (brick): signal %d\n    make powercut REPLAY=%s\n", number, cuts_current());
 
     if (write(STDOUT_FILENO, text, (size_t)n) < 0) {
         _exit(3);
@@ -208,7 +210,7 @@ static void real_pass(struct shared *shared)
     add_counts(&shared->total, &counts);
 }
 
-/* ---- Report -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Report ------------------------------------------------------------------------------------------------------ */
 
 static unsigned report(const struct options *o, const struct shared *shared)
 {
@@ -224,8 +226,8 @@ static unsigned report(const struct options *o, const struct shared *shared)
             }
             any = true;
             snprintf(second, sizeof second, c->second_of == 1 ? "every" : "one in %u", (unsigned)c->second_of);
-            printf("%-18s %-16s %6u operations %8llu cuts; again at %s of the operations that follow\n", scenarios[s].name,
-                   devices[d].name, (unsigned)c->operations, (unsigned long long)c->cuts, second);
+            printf("%-18s %-16s %6u operations %8llu cuts; again at %s of the operations that follow\n",
+                   scenarios[s].name, devices[d].name, (unsigned)c->operations, (unsigned long long)c->cuts, second);
         }
         names += any;
     }
@@ -261,17 +263,17 @@ static int run_matrix(const struct options *o)
         good = wear_report() && good;
     }
     const struct counts *t = &shared->total;
-    printf("%llu of them second cuts, %ld s with %u processes\n", (unsigned long long)t->second, (long)(time(NULL) - start),
-           o->jobs);
+    printf("%llu of them second cuts, %ld s with %u processes\n", (unsigned long long)t->second,
+           (long)(time(NULL) - start), o->jobs);
     if (!good) {
         printf("a process ended early, or a limit was passed\n");
     }
-    printf("powercut: %llu cuts in %u scenarios, %llu bricks, %llu losses, depth 2\n", (unsigned long long)t->cuts, names,
-           (unsigned long long)t->bricks, (unsigned long long)t->losses);
+    printf("powercut: %llu cuts in %u scenarios, %llu bricks, %llu losses, depth 2\n", (unsigned long long)t->cuts,
+           names, (unsigned long long)t->bricks, (unsigned long long)t->losses);
     return good && t->bricks == 0 && t->losses == 0 && t->cuts > 0 ? 0 : 1;
 }
 
-/* ---- Command line ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Command line ------------------------------------------------------------------------------------------------ */
 
 /* scenario/device/seed[/cut]... */
 static int replay(const char *text)
@@ -335,7 +337,8 @@ int main(int argc, char **argv)
         }
     }
     if (!good) {
-        fprintf(stderr, "powercut --tier quick|full [--jobs n] [--scenario name] [--device name] | --replay string | --list\n");
+        fprintf(stderr,
+                "powercut --tier quick|full [--jobs n] [--scenario name] [--device name] | --replay string | --list\n");
         return 2;
     }
     return o.list ? list() : o.replay != NULL ? replay(o.replay) : run_matrix(&o);

@@ -1,5 +1,6 @@
 /*
- * powercut.h - what the parts of powercut share: a run of one scenario on one device, and what the tester remembers of it.
+ * powercut.h - what the parts of powercut share: a run of one scenario on one device, and what the tester remembers of
+ * it.
  *
  *   scenarios.c   what happens: set-up, then an application that goes on after every restart until its goal is reached
  *   run.c         sessions, and what must hold after every boot
@@ -80,13 +81,14 @@ enum outcome run_go(struct run *r);
 /* Prints an operation. */
 void run_log(const struct flashsim_op *op, uint32_t number);
 
-/* ---- Cuts ------------------------------------------------------------------------------------------------------ */
+/* ---- Cuts -------------------------------------------------------------------------------------------------------- */
 
 #define EVERY 0xffffffffu
 
 struct plan {
     unsigned shapes[2];   /* of the first and the second cut: 0 one or two by seed, 1 the telling ones, 2 all */
-    uint32_t budget;      /* about so many second cuts, spread by seed over the operations; 0: none; EVERY: at every one */
+    /* about so many second cuts, spread by seed over the operations; 0: none; EVERY: at every one */
+    uint32_t budget;
     uint64_t seed;
     unsigned stripe, stripes; /* this process makes the first cuts at every stripes-th operation */
 };

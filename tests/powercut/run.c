@@ -38,11 +38,11 @@ void say(const struct run *r, const char *format, ...)
 
 void run_log(const struct flashsim_op *op, uint32_t number)
 {
-    printf("    %3u %s 0x%05x %u\n", (unsigned)number, op->kind == FLASHSIM_WRITE ? "write" : "erase", (unsigned)op->address,
-           (unsigned)op->n);
+    printf("    %3u %s 0x%05x %u\n", (unsigned)number, op->kind == FLASHSIM_WRITE ? "write" : "erase",
+           (unsigned)op->address, (unsigned)op->n);
 }
 
-/* ---- What must hold after every boot --------------------------------------------------------------------------------- */
+/* ---- What must hold after every boot ----------------------------------------------------------------------------- */
 
 static const struct simdev_release *release_of(const struct run *r, const uint8_t digest[32])
 {
@@ -62,8 +62,9 @@ static int check_recovery(struct run *r)
 
     r->running = NULL;
     if (!may || r->m.staged > r->m.gone) {
-        return failed(r, true, "%s although release %u was confirmed and %u staged", h->slot == GW_SLOT_FACTORY ? "factory image" :
-                      "recovery", (unsigned)r->m.confirmed, (unsigned)r->m.staged);
+        return failed(r, true, "%s although release %u was confirmed and %u staged",
+                      h->slot == GW_SLOT_FACTORY ? "factory image" : "recovery", (unsigned)r->m.confirmed,
+                      (unsigned)r->m.staged);
     }
     if (r->d.booted == GW_OK && h->recovery == 0) {
         return failed(r, false, "factory image started without being told that it is recovery");
@@ -89,7 +90,8 @@ static int check_slots(struct run *r, const struct gw_boot_state *state)
         }
         const struct simdev_release *there = release_of(r, s->digest);
         if (there == NULL || (there->sequence != r->ruined && !simdev_holds(&r->d, there, (enum gw_slot)i))) {
-            return failed(r, false, "slot %c should hold release %u and does not", 'A' + i, (unsigned)s->order.sequence);
+            return failed(r, false, "slot %c should hold release %u and does not", 'A' + i,
+                          (unsigned)s->order.sequence);
         }
         bool enough = s->order.sequence >= r->m.confirmed || (r->scenario->flags & MAY_GO_BACK) != 0;
         any = any || (s->state == GW_CONFIRMED && enough);
@@ -103,7 +105,8 @@ static int check_slots(struct run *r, const struct gw_boot_state *state)
 static int check_floor(struct run *r, const struct gw_boot_state *state)
 {
     if (gw_order_compare(state->floor, r->m.floor) < 0) {
-        return failed(r, false, "the floor fell from %u to %u", (unsigned)r->m.floor.sequence, (unsigned)state->floor.sequence);
+        return failed(r, false, "the floor fell from %u to %u", (unsigned)r->m.floor.sequence,
+                      (unsigned)state->floor.sequence);
     }
     if (state->floor.sequence > 2) {
         return failed(r, false, "a floor that nobody asked for: %u", (unsigned)state->floor.sequence);
@@ -134,7 +137,8 @@ static int check_started(struct run *r, const struct gw_boot_state *state)
         return failed(r, false, "release %u was rejected and starts again", (unsigned)sequence);
     }
     if (sequence < r->m.confirmed && !back) {
-        return failed(r, false, "release %u starts, but %u was confirmed", (unsigned)sequence, (unsigned)r->m.confirmed);
+        return failed(r, false, "release %u starts, but %u was confirmed", (unsigned)sequence,
+                      (unsigned)r->m.confirmed);
     }
     if (sequence < r->m.staged && r->m.gone < r->m.staged) {
         return failed(r, false, "release %u starts, but %u was staged", (unsigned)sequence, (unsigned)r->m.staged);
@@ -150,8 +154,9 @@ static int check_boot(struct run *r)
     struct gw_boot_state state;
     int err;
 
-    say(r, "  boot: %s, slot %u, state %u, attempt %u, reason %s\n", r->d.booted == 0 ? "ok" : gw_error_name(r->d.booted),
-        r->d.handover.slot, r->d.handover.state, r->d.handover.attempt, gw_error_name(r->d.handover.reason));
+    say(r, "  boot: %s, slot %u, state %u, attempt %u, reason %s\n",
+        r->d.booted == 0 ? "ok" : gw_error_name(r->d.booted), r->d.handover.slot, r->d.handover.state,
+        r->d.handover.attempt, gw_error_name(r->d.handover.reason));
     if (gw_device_state(&r->d.dev, &state) != GW_OK) {
         return failed(r, false, "no state after a boot");
     }
@@ -163,12 +168,13 @@ static int check_boot(struct run *r)
         err = check_slots(r, &state);
     }
     if (err == 0) {
-        err = r->d.booted != GW_OK || r->d.handover.slot == GW_SLOT_FACTORY ? check_recovery(r) : check_started(r, &state);
+        err = r->d.booted != GW_OK || r->d.handover.slot == GW_SLOT_FACTORY ? check_recovery(r)
+                                                                            : check_started(r, &state);
     }
     return err;
 }
 
-/* ---- Sessions ----------------------------------------------------------------------------------------------------------- */
+/* ---- Sessions ---------------------------------------------------------------------------------------------------- */
 
 static int boot_and_mount(struct run *r)
 {
@@ -273,7 +279,8 @@ enum outcome run_go(struct run *r)
         r->m.cause = GW_CAUSE_POWER;
         r->m.fetched = r->d.fetched;
         r->m.taken_over = r->d.taken_over;
-        say(r, "  power cut: %s after %u units\n", flashsim_shape_name(r->d.sim.cut.shape), (unsigned)r->d.sim.cut.units);
+        say(r, "  power cut: %s after %u units\n", flashsim_shape_name(r->d.sim.cut.shape),
+            (unsigned)r->d.sim.cut.units);
         return RUN_CUT;
     default:
         (void)failed(r, true, "flash rule: %s (%s of %u bytes at 0x%x)", r->d.sim.violation,
@@ -283,7 +290,7 @@ enum outcome run_go(struct run *r)
     }
 }
 
-/* ---- Preparing ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Preparing --------------------------------------------------------------------------------------------------- */
 
 bool run_prepare(struct run *r, const struct scenario *s, const struct simdev_config *config, bool verbose)
 {

@@ -1,15 +1,15 @@
 /*
  * scenarios.c - what happens to a device: a starting point, and an application that works towards a goal.
  *
- * An application is called once in each session, after boot and mount. It looks at what runs and at the journal, does the next
- * thing and returns the cause of the next reset; after a power cut it is simply called again. So every scenario is also
- * its own recovery, and can be cut anywhere, any number of times.
+ * An application is called once in each session, after boot and mount. It looks at what runs and at the journal, does
+ * the next thing and returns the cause of the next reset; after a power cut it is simply called again. So every scenario
+ * is also its own recovery, and can be cut anywhere, any number of times.
  */
 #include "powercut.h"
 
 #include <string.h>
 
-/* ---- Starting points -------------------------------------------------------------------------------------------------- */
+/* ---- Starting points --------------------------------------------------------------------------------------------- */
 
 static void wish(struct run *r, unsigned i, struct simdev_wish w)
 {
@@ -67,7 +67,8 @@ static void setup_same_data(struct run *r)
 static void setup_interrupted(struct run *r)
 {
     setup_one(r);
-    expect(r, simdev_install(&r->d, &r->release[1], r->d.config.frame_size < 4096 ? 3 : 1), GW_MORE, "part of an install");
+    expect(r, simdev_install(&r->d, &r->release[1], r->d.config.frame_size < 4096 ? 3 : 1), GW_MORE,
+           "part of an install");
 }
 
 static void setup_two_authors(struct run *r)
@@ -84,7 +85,8 @@ static void setup_full_journal(struct run *r)
 
     setup_one(r);
     while (j->bank[j->current].start + j->bank[j->current].size - j->next > 500) {
-        expect(r, gw_journal_put(&r->d.ram.journal, GW_REC_AGENT, (const uint8_t *)"something to say", 16), GW_OK, "record");
+        expect(r, gw_journal_put(&r->d.ram.journal, GW_REC_AGENT, (const uint8_t *)"something to say", 16), GW_OK,
+               "record");
     }
 }
 
@@ -158,7 +160,7 @@ static void setup_crashed(struct run *r)
     }
 }
 
-/* ---- Applications ---------------------------------------------------------------------------------------------------------- */
+/* ---- Applications ------------------------------------------------------------------------------------------------ */
 
 static int refuse(struct run *r, const char *what, int err)
 {
@@ -306,7 +308,7 @@ static int app_steady(struct run *r)
     return r->m.crashes++ < 3 ? GW_CAUSE_WATCHDOG : NEXT_DONE;
 }
 
-/* ---- Goals -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Goals ------------------------------------------------------------------------------------------------------- */
 
 static const char *runs(struct run *r, const struct simdev_release *wanted, enum gw_state other)
 {

@@ -43,7 +43,8 @@ static bool wear_of(uint32_t write_size)
     good = good && update(&d, &release[1]);
     uint32_t journal = flashsim_wear_sum(&d.sim, d.layout.journal), a = flashsim_wear_max(&d.sim, d.layout.slot[0]);
     uint32_t b = flashsim_wear_max(&d.sim, d.layout.slot[1]), slot = a > b ? a : b;
-    printf("wear: 1 MB update, write size %2u: %u journal erases (at most %u), %u erase of a slot's block (at most %u), %u operations\n",
+    printf("wear: 1 MB update, write size %2u: %u journal erases (at most %u), %u erase of a slot's block (at most "
+           "%u), %u operations\n",
            (unsigned)write_size, (unsigned)journal, JOURNAL_LIMIT, (unsigned)slot, SLOT_LIMIT, (unsigned)d.sim.ops);
     for (unsigned i = 0; i < 2; i++) {
         simdev_release_free(&release[i]);

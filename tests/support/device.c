@@ -20,7 +20,7 @@ static void must(int err, const char *what)
     }
 }
 
-/* ---- Geometry and layout --------------------------------------------------------------------------------------------- */
+/* ---- Geometry and layout ----------------------------------------------------------------------------------------- */
 
 /* Blocks of each area, in the order of `carve`: identity, trust, journal bank, factory, slot, data area. */
 struct shape {
@@ -79,7 +79,7 @@ static void make_layout(struct simdev *d)
     must(gw_layout_check(&d->sim.flash, l), "layout");
 }
 
-/* ---- Keys and objects -------------------------------------------------------------------------------------------------- */
+/* ---- Keys and objects -------------------------------------------------------------------------------------------- */
 
 static void make_key(struct simdev *d, struct simdev_key *k, uint32_t number, uint32_t roles)
 {
@@ -164,7 +164,9 @@ void simdev_init(struct simdev *d, const struct simdev_config *config)
 
 void simdev_free(struct simdev *d)
 {
-    struct simdev_key *keys[] = { &d->root[0], &d->root[1], &d->author[0], &d->author[1], &d->approver, &d->distributor };
+    struct simdev_key *keys[] = {
+        &d->root[0], &d->root[1], &d->author[0], &d->author[1], &d->approver, &d->distributor
+    };
 
     for (unsigned i = 0; d->config.real && i < sizeof keys / sizeof keys[0]; i++) {
         gwh_key_free(&keys[i]->real);
@@ -177,7 +179,7 @@ void simdev_free(struct simdev *d)
     flashsim_free(&d->sim);
 }
 
-/* ---- Provisioning --------------------------------------------------------------------------------------------------------- */
+/* ---- Provisioning ------------------------------------------------------------------------------------------------ */
 
 static void erase_area(struct simdev *d, struct gw_area area)
 {
@@ -230,7 +232,7 @@ void simdev_preload(struct simdev *d, const struct simdev_release *r, enum gw_sl
     }
 }
 
-/* ---- Releases ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Releases ---------------------------------------------------------------------------------------------------- */
 
 static void make_image(struct gwh_buf *image, uint32_t seed, uint32_t size)
 {
@@ -304,8 +306,9 @@ void simdev_release(struct simdev *d, struct simdev_release *r, const struct sim
     }
     must(gwh_manifest_map(&map, &m), "manifest map");
     must(gw_sha256(d->crypto->gw, map.p, map.n, r->digest), "digest");
-    must(gwh_sign_map(&r->manifest, d->crypto->gw, GW_TYPE_MANIFEST, gwh_span(&map), &d->author[wish->author].signer, 1),
-         "manifest");
+    must(
+        gwh_sign_map(&r->manifest, d->crypto->gw, GW_TYPE_MANIFEST, gwh_span(&map), &d->author[wish->author].signer, 1),
+        "manifest");
     gwh_buf_free(&map);
     if (m.key_check != NULL) {
         make_grant(d, r);
@@ -322,7 +325,7 @@ void simdev_release_free(struct simdev_release *r)
     }
 }
 
-/* ---- Bootloader and application -------------------------------------------------------------------------------------------------- */
+/* ---- Bootloader and application ---------------------------------------------------------------------------------- */
 
 void simdev_forget(struct simdev *d)
 {
@@ -420,7 +423,7 @@ int simdev_trust(struct simdev *d, unsigned which, bool *pending)
     return gw_trust_update(&d->dev, d->trust[which].p, d->trust[which].n, d->ram.memory, sizeof d->ram.memory, pending);
 }
 
-/* ---- Looking ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Looking ----------------------------------------------------------------------------------------------------- */
 
 static bool reads_as(struct simdev *d, uint32_t address, const struct gwh_buf *expected)
 {
@@ -439,7 +442,8 @@ bool simdev_holds(struct simdev *d, const struct simdev_release *r, enum gw_slot
 {
     struct gw_slot_map map;
 
-    return gw_layout_slot(&d->sim.flash, &d->layout, slot, &map) == GW_OK && reads_as(d, map.image.start, &r->image[0]) &&
+    return gw_layout_slot(&d->sim.flash, &d->layout, slot, &map) == GW_OK &&
+           reads_as(d, map.image.start, &r->image[0]) &&
            reads_as(d, map.manifest.start + GW_STORE_HEADER, &r->manifest) &&
            (!d->config.data || reads_as(d, d->data.area[slot].start, &r->image[1]));
 }

@@ -1,6 +1,6 @@
 /*
- * device.h - a whole simulated device for tests: flash that fails (flashsim), keys, bundles, releases, and the few things that
- * an application does: boot, install, confirm, take a bundle.
+ * device.h - a whole simulated device for tests: flash that fails (flashsim), keys, bundles, releases, and the few
+ * things that an application does: boot, install, confirm, take a bundle.
  *
  * Everything that the code under test keeps in RAM is in this struct and is spoiled by every restart: what survives
  * is on the flash. Cuts leave by longjmp to sim.out; nothing here needs to be unwound.

@@ -1,6 +1,6 @@
 /*
- * test_flashfaults.c - flash that fails without a power cut: every call is made to fail in turn, in every way. What comes
- * of it is a named error or success, the confirmed image still starts, and when the fault is gone the update completes.
+ * test_flashfaults.c - flash that fails without a power cut: every call is made to fail in turn, in every way. What
+ * comes of it is a named error or success, the confirmed image still starts, and without the fault the update completes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -213,7 +213,8 @@ static void test_reads(void **state)
     for (b.number = 0; b.number < reads; b.number++) {
         b.doing = "read fails once";
         again(b.number);
-        flashsim_add_fault(&b.d.sim, (struct flashsim_fault){ .kind = FLASHSIM_READ_FAILS, .at = b.number, .count = 1 });
+        flashsim_add_fault(&b.d.sim,
+                           (struct flashsim_fault) { .kind = FLASHSIM_READ_FAILS, .at = b.number, .count = 1 });
         int err = live();
         assert_true(good(err == GW_OK, gw_error_name(err)));
         if (b.number % 5 != 0) {
@@ -221,7 +222,8 @@ static void test_reads(void **state)
         }
         b.doing = "read fails three times";
         again(b.number);
-        flashsim_add_fault(&b.d.sim, (struct flashsim_fault){ .kind = FLASHSIM_READ_FAILS, .at = b.number, .count = 3 });
+        flashsim_add_fault(&b.d.sim,
+                           (struct flashsim_fault) { .kind = FLASHSIM_READ_FAILS, .at = b.number, .count = 3 });
         err = live();
         assert_true(good(err == GW_OK || named_flash_error(err), gw_error_name(err)));
         flashsim_arm(&b.d.sim, 1);
@@ -246,7 +248,8 @@ static void test_unreadable_image(void **state)
     for (b.number = 0; b.number < 2; b.number++) {
         b.doing = "unreadable block";
         again(1);
-        flashsim_add_fault(&b.d.sim, (struct flashsim_fault){ .kind = FLASHSIM_READ_FAILS, .address = image[b.number], .size = 64 });
+        flashsim_add_fault(
+            &b.d.sim, (struct flashsim_fault) { .kind = FLASHSIM_READ_FAILS, .address = image[b.number], .size = 64 });
         assert_int_equal(simdev_boot(&b.d, GW_CAUSE_POWER), GW_OK);
         assert_int_equal(b.d.handover.slot, slot ^ 1u);
         assert_int_equal(b.d.handover.reason, -GW_ERR_FLASH_READ);

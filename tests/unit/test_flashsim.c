@@ -1,6 +1,6 @@
 /*
- * test_flashsim.c - the simulator keeps its own promises: rules are seen, cuts leave what they say, snapshots are exact. A
- * simulator that overlooks a broken rule would let every other test pass.
+ * test_flashsim.c - the simulator keeps its own promises: rules are seen, cuts leave what they say, snapshots are
+ * exact. A simulator that overlooks a broken rule would let every other test pass.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -223,7 +223,8 @@ static void test_faults(void **state)
     assert_int_equal(f.flash.write(&f, 0x1008, data + 8, 8), 0);
     assert_int_equal(look(0x1008, 1).written, 0);
     flashsim_arm(&f, 1);
-    flashsim_add_fault(&f, (struct flashsim_fault){ .kind = FLASHSIM_READ_FAILS, .at = 1, .count = 2, .address = 0x1000, .size = 8 });
+    flashsim_add_fault(
+        &f, (struct flashsim_fault) { .kind = FLASHSIM_READ_FAILS, .at = 1, .count = 2, .address = 0x1000, .size = 8 });
     assert_int_equal(look(0x1000, 4).failed, 2);
     assert_int_equal(look(0x1018, 4).failed, 0);
 }

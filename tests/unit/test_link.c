@@ -325,10 +325,13 @@ static void heads_only_grow(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        struct gwh_head h = { .channel = "stable", .class_id = "class", .latest = { 1, 5 }, .issued_at = 9, .serial = 7 + i };
+        struct gwh_head h = {
+            .channel = "stable", .class_id = "class", .latest = { 1, 5 }, .issued_at = 9, .serial = 7 + i
+        };
         struct gwh_buf map = { 0 };
         assert_int_equal(gwh_head_map(&map, &h), 0);
-        assert_int_equal(gwh_sign_map(&cose[i], d.crypto->gw, GW_TYPE_HEAD, gwh_span(&map), &d.distributor.signer, 1), 0);
+        assert_int_equal(gwh_sign_map(&cose[i], d.crypto->gw, GW_TYPE_HEAD, gwh_span(&map), &d.distributor.signer, 1),
+                         0);
         gwh_buf_free(&map);
     }
     const int wanted[3] = { GW_OK, GW_OK, GW_ERR_HEAD_OLDER };
@@ -395,14 +398,23 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
-        CASE(a_bad_frame_is_asked_again),   CASE(three_bad_frames_give_the_source_up),
-        CASE(a_bad_frame_writes_nothing),   CASE(bytes_in_any_pieces),
-        CASE(called_out_of_order),          CASE(more_bytes_than_signed),
-        CASE(an_aborted_install_continues_unless_forgotten), CASE(what_was_stored_is_read_back),
-        CASE(a_staged_release_is_done),     CASE(a_trial_installs_nothing),
-        CASE(refuses_what_it_must),         CASE(bundles_only_grow),
-        CASE(a_damaged_bundle_is_replaced_by_the_other), CASE(heads_only_grow),              CASE(rejected_releases_stay_known),
-        CASE(the_floor_holds_at_boot),      CASE(data_is_verified_at_boot),
+        CASE(a_bad_frame_is_asked_again),
+        CASE(three_bad_frames_give_the_source_up),
+        CASE(a_bad_frame_writes_nothing),
+        CASE(bytes_in_any_pieces),
+        CASE(called_out_of_order),
+        CASE(more_bytes_than_signed),
+        CASE(an_aborted_install_continues_unless_forgotten),
+        CASE(what_was_stored_is_read_back),
+        CASE(a_staged_release_is_done),
+        CASE(a_trial_installs_nothing),
+        CASE(refuses_what_it_must),
+        CASE(bundles_only_grow),
+        CASE(a_damaged_bundle_is_replaced_by_the_other),
+        CASE(heads_only_grow),
+        CASE(rejected_releases_stay_known),
+        CASE(the_floor_holds_at_boot),
+        CASE(data_is_verified_at_boot),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
