@@ -2,8 +2,8 @@
  * scenarios.c - what happens to a device: a starting point, and an application that works towards a goal.
  *
  * An application is called once in each session, after boot and mount. It looks at what runs and at the journal, does
- * the next thing and returns the cause of the next reset; after a power cut it is simply called again. So every scenario
- * is also its own recovery, and can be cut anywhere, any number of times.
+ * the next thing and returns the cause of the next reset; after a power cut it is simply called again. So every
+ * scenario is also its own recovery, and can be cut anywhere, any number of times.
  */
 #include "powercut.h"
 

@@ -1,6 +1,7 @@
 /*
  * test_flashfaults.c - flash that fails without a power cut: every call is made to fail in turn, in every way. What
- * comes of it is a named error or success, the confirmed image still starts, and without the fault the update completes.
+ * comes of it is a named error or success, the confirmed image still starts, and without the fault the update
+ * completes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
