@@ -91,7 +91,7 @@ build 1.6.0 firmware.bin rel-1.6.0
 type_it godwit release sign rel-1.6.0 --key author.pem
 payload=$(echo rel-1.6.0/payloads/*)
 printf 'X' | dd of="$payload" bs=1 seek=5000 conv=notrunc status=none
-expect 1 "FRAME_HASH" godwit-device install dev1 rel-1.6.0
+expect 1 "SOURCE" godwit-device install dev1 rel-1.6.0
 
 say "10. After all that the device still runs what was confirmed last."
 expect 0 "starts slot B, which is CONFIRMED" godwit-device boot dev1 --cause power
