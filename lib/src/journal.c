@@ -27,7 +27,7 @@ struct scan {
     bool proven;   /* something stands behind the snapshot: the header before it was completely written */
     bool clean;    /* the last thing is a SETTLED record, blank behind it */
     bool gap;      /* a record stands behind something unreadable: no interruption does that, reading failed */
-    bool marginal; /* nothing but one SETTLED record stands behind the snapshot: it may fade yet */
+    bool weak;     /* nothing but one thing stands behind the snapshot: it may be half-programmed, and fade */
 };
 
 /* Positions are multiples of this: a write unit, 8 at least, so that a scan is short. */
@@ -177,7 +177,7 @@ static struct scan scan_bank(struct gw_journal *j, uint32_t snapshot)
         at += skip;
     }
     s.proven = behind > 0;
-    s.marginal = behind == 1;
+    s.weak = behind == 1;
     return s;
 }
 
@@ -226,7 +226,7 @@ static int write_header(struct gw_journal *j, unsigned bank)
     return program(j, j->bank[bank].start, h, header_size(j));
 }
 
-/* Copies the newest records into the other bank, then switches: snapshot, header, SETTLED, in this order. */
+/* Copies the newest records into the other bank, then switches: snapshot, header, SETTLED twice, in this order. */
 static int compact(struct gw_journal *j, uint32_t generation)
 {
     uint8_t record[LONGEST];
@@ -249,7 +249,7 @@ static int compact(struct gw_journal *j, uint32_t generation)
     if (err == GW_OK) {
         err = write_header(&to, to.current);
     }
-    if (err == GW_OK) {
+    for (unsigned i = 0; err == GW_OK && i < 2; i++) { /* the second proves that the first cannot fade */
         err = append(&to, GW_REC_SETTLED, NULL, 0);
     }
     j->erases = to.erases;
@@ -281,36 +281,6 @@ static struct scan use_bank(struct gw_journal *j, unsigned bank, uint32_t genera
     return scan_bank(j, snapshot);
 }
 
-/* What the newest records of the bank in use say, in one number. */
-static uint32_t state_crc(const struct gw_journal *j)
-{
-    uint8_t record[LONGEST];
-    uint32_t crc = 0;
-
-    for (uint8_t kind = GW_REC_BOOT; kind < GW_JOURNAL_KINDS; kind++) {
-        int body = j->at[kind] == 0 ? -1 : read_record(j, j->current, j->generation, j->at[kind], record);
-        if (body >= 0) {
-            crc = gw_crc32(crc, record, (size_t)body + 2);
-        }
-    }
-    return crc;
-}
-
-/*
- * The bank in use rests on one SETTLED record that may be half-programmed. Does the other one, which would be used in
- * its place, say the same? They differ when an interruption struck while the doubt about a record was being settled.
- */
-static bool others_agree(const struct gw_journal *j, unsigned other, uint32_t generation, uint32_t snapshot)
-{
-    struct gw_journal o = *j;
-
-    if (generation == 0) {
-        return true;
-    }
-    (void)use_bank(&o, other, generation, snapshot);
-    return state_crc(&o) == state_crc(j);
-}
-
 /* One attempt; a unit that flaps may spoil it, or a read that fails. The last one takes what there is. */
 static int mount(struct gw_journal *j, bool last)
 {
@@ -329,11 +299,15 @@ static int mount(struct gw_journal *j, bool last)
     if (s.gap && !last) {
         return GW_ERR_FLASH_READ;
     }
-    if (!s.gap && s.proven && s.clean && (!s.marginal || others_agree(j, other, generation[other], snapshot[other]))) {
+    if (!s.gap && s.proven && s.clean && !s.weak) {
         return GW_OK;
     }
-    if (!s.proven && generation[other] != 0) { /* it says the same, and is beyond doubt */
-        (void)use_bank(j, other, generation[other], snapshot[other]);
+    if (generation[other] != 0 && (!s.proven || s.weak)) {
+        /* It was to be begun from the other bank. If that one was settled before, it says the same, beyond doubt. */
+        bool settled = use_bank(j, other, generation[other], snapshot[other]).clean;
+        if (s.proven && !settled) {
+            (void)use_bank(j, top, generation[top], snapshot[top]);
+        }
     }
     return compact(j, generation[top] + 1);
 }
@@ -386,6 +360,9 @@ int gw_journal_put(struct gw_journal *j, enum gw_record kind, const uint8_t *bod
         err = append(j, (uint8_t)kind, body, n);
     }
     if (err != GW_OK) { /* the session's first record, a full bank, or a worn unit: the other bank is fresh */
+        if (gw_journal_settle(j) != GW_OK) { /* what is left behind is beyond doubt, */
+            j->dirty = 0;                    /* if its units are not worn */
+        }
         err = compact(j, j->generation + 1);
         if (err == GW_OK) {
             err = fits(j, n) ? append(j, (uint8_t)kind, body, n) : GW_ERR_JOURNAL_FULL;
