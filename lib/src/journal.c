@@ -18,6 +18,7 @@
 #define MAGIC 0x47574a31u /* "GWJ1" */
 #define HEADER 20u
 #define READINGS 3u /* that must agree: an interrupted write or erase leaves units that read differently every time */
+#define PROOFS 12u  /* the same for a whole bank: an interrupted erase may leave one that reads well now and then */
 #define OVERHEAD 6u /* kind, length, CRC-32 */
 #define MOUNTS 8u  /* attempts: what reads badly now may read well in a moment */
 #define LONGEST (GW_RECORD_MAX + OVERHEAD + GW_WRITE_MAX)
@@ -138,7 +139,7 @@ static uint32_t read_header(const struct gw_journal *j, unsigned bank, uint32_t 
 {
     uint8_t h[HEADER];
 
-    for (unsigned i = 0; i < READINGS; i++) {
+    for (unsigned i = 0; i < PROOFS; i++) {
         if (gw_flash_read(j->flash, j->bank[bank].start, h, sizeof h) != GW_OK || gw_get32(h) != MAGIC ||
             gw_get32(h + 16) != gw_crc32(0, h, 16) || gw_get32(h + 8) > j->bank[bank].size) {
             return 0;
