@@ -136,7 +136,7 @@ _Noreturn void boot_main(void)
     };
     struct gw_slot_map map;
     gw_crypto_mbedtls_boot_init(&crypto);
-    int error = gw_boot_run(&device, cause_of_reset(), memory, sizeof memory, &handover, &watchdog);
+    int error = gw_boot_run(&device, cause_of_reset(), memory, sizeof memory, &handover, &watchdog, NULL);
     if (error != GW_OK || gw_layout_slot(&flash, &layout, (enum gw_slot)handover.slot, &map) != GW_OK) {
         recover();
     }
