@@ -8,15 +8,16 @@
 #include "cli.h"
 
 static const struct gwh_option provision_options[] = {
-    {"id", "ID", "of the device: letters, digits, _ and -, at most 48", false, false},
-    {"vendor", "DOMAIN", "vendor's domain name", false, false},
-    {"class", "NAME", "class of device", false, false},
+    {"id", "ID", "of the device: letters, digits, _ and -, at most 48; needed without --identity", false, false},
+    {"vendor", "DOMAIN", "vendor's domain name; needed without --identity", false, false},
+    {"class", "NAME", "class of device; needed without --identity", false, false},
     {"hardware", "N", "hardware revision; 0 if not given", false, false},
-    {"root", "KEY", "a root that signs trust bundles; 2 to 4", false, true},
+    {"root", "KEY", "a root that signs trust bundles; 2 to 4; needed without --identity", false, true},
     {"threshold", "N", "root signatures that a bundle needs; 2 if not given", false, false},
     {"device-key", "KEY", "private P-256 key for content keys granted to this device or its group", false, true},
     {"kek", "NAME=FILE", "pre-shared key-encryption key", false, true},
-    {"factory", "FILE", "factory image, which the identity names by its digest", false, false},
+    {"factory", "FILE", "factory image, which the identity names by its digest; with --board it is written too",
+     false, false},
     {"identity", "FILE", "an identity made before, instead of all of the above", false, false},
     {"board", "BOARD", "make flash files of a unit: name of a board, or a board.json", false, false},
     {"bootloader", "FILE", "for --board: raw binary of the bootloader", false, false},
@@ -219,7 +220,8 @@ static int run_show(const struct gwh_args *a, struct gwh_error *err)
 }
 
 const struct gwh_command cli_device[] = {
-    {"device", "provision", "", 0, 0, "write the identity of a device, or with --board the whole flash of a unit", provision_options,
+    {"device", "provision", "", 0, 0, "write the identity of a device, or with --board the whole flash of a unit",
+     provision_options,
      "godwit device provision --id dev1 --vendor example.com --class sensor-c3 --root root1.pub.pem --root "
      "root2.pub.pem "
      "--device-key device.pem -o dev1.identity",

@@ -199,7 +199,7 @@ int gwp_board_load(struct gwp_board *b, const char *given, struct gwh_error *err
     return e;
 }
 
-/* ---- Making a unit: as a device's life begins, in memory ---------------------------------------------------------- */
+/* ---- Making a unit: as a device's life begins, in memory --------------------------------------------------------- */
 
 static int boot(struct gwp_device *d, struct gw_handover *h, struct gwh_error *err)
 {

@@ -1,5 +1,5 @@
 /*
- * posix_board.h - a real board's flash as files: what a factory programs, what an emulator runs, what a dump gives back.
+ * posix_board.h - a real board's flash as files: what a factory programs, what an emulator runs, what a dump holds.
  *
  * A board is described by its board.json ("godwit board 1"): the files, each with the address and size of what it
  * holds, the bootloader's place, and the layout. A unit is a folder with these files and a copy of board.json.
