@@ -59,8 +59,8 @@ def main():
         size = (BOARD / "started.bin").stat().st_size
         wall = statistics.median(boot()[1] for _ in range(5))
         instructions = boot("-icount", "shift=0")[0] / 1000
-    print(f"image of {size} bytes: {wall:.2f} s with the start of QEMU; {instructions:.1f} M instructions from reset to "
-          f"the image")
+    print(f"image of {size} bytes: {wall:.2f} s with the start of QEMU; {instructions:.1f} M instructions from reset "
+          f"to the image")
     print(f"bench-boot: {wall:.2f} s of at most {LIMIT_S} s")
     return 0 if wall < LIMIT_S else 1
 
