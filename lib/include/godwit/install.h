@@ -12,15 +12,21 @@
  * An HTTP range, a CoAP block, an MQTT chunk, a serial line are all the same to it. Each poll does one bounded unit of
  * work: one erase, or one write of at most a frame, and its journal record. After an interruption at any moment the
  * same calls continue where it stopped: at most one frame is asked for again.
+ *
+ * An encoded payload (patch.h) is *staged* when it fits into the room that the image leaves in its slot: stored there
+ * frame by frame, then decoded from there. Otherwise it is *streamed*, decoded as it comes, and an interruption goes
+ * back to the last restart unit.
  */
 #ifndef GODWIT_INSTALL_H
 #define GODWIT_INSTALL_H
 
 #include "godwit/boot.h"
+#include "godwit/patch.h"
 
 /* Working memory: one frame with its hash; or identity and trust bundle while the manifest is being checked. */
 #define GW_INSTALL_BUFFER_MIN (GW_TRUST_MAX + GW_IDENTITY_MAX)
 #define GW_INSTALL_BUFFER (GW_FRAME_MAX + GW_DIGEST_SIZE)
+#define GW_INSTALL_OUT 256u /* decoded bytes that are collected before they are written */
 
 struct gw_install_config {
     const struct gw_device *dev;
@@ -29,6 +35,14 @@ struct gw_install_config {
     uint32_t now;         /* seconds since 1970; 0: not known */
     bool recovery;        /* the running image is the factory image, or the bootloader's recovery */
     enum gw_slot running; /* the slot that runs, from the hand-over; GW_SLOT_FACTORY, or _NONE for the bootloader */
+    /*
+     * Encoded payloads: &gw_patch_codec; NULL: this device takes raw payloads alone, and links no decoder. `decoder`:
+     * gw_patch_room() bytes for the largest profile that this device takes, 8-byte aligned. `isas`: see patch.h.
+     */
+    const struct gw_codec *codec;
+    void *decoder;
+    size_t decoder_size;
+    const struct gw_isa *const *isas;
     /* Told of everything in the manifest that was passed over, and why. May be NULL. */
     void (*passed)(void *ctx, uint32_t component, uint32_t variant, uint32_t payload, int reason);
     void *ctx;
@@ -84,7 +98,17 @@ struct gw_install {
     struct gw_area target;             /* of the current component */
     struct gw_area work;
     struct gw_area manifest_area;
-    struct gw_area source;             /* of a copy */
+    struct gw_area source;             /* of a copy; the image that a delta was made from */
+    struct gw_area stage;              /* spare room behind the image; size 0: none */
+    struct gw_patch_config patch;      /* of the decoder */
+    uint8_t out[GW_INSTALL_OUT + GW_WRITE_MAX]; /* decoded, not written yet */
+    uint8_t frame_hash[GW_DIGEST_SIZE]; /* of the frame in the buffer */
+    uint32_t out_n;
+    uint32_t goal;                     /* bytes of what is being written: the image, or the stored payload */
+    uint32_t stream_at;                /* offset in the payload's content where the decoder goes on after a reset */
+    uint8_t phase;                     /* enum gw_install_phase */
+    uint8_t decoding;                  /* 0 not begun, 1 begun, 2 done */
+    uint8_t precursor_ok;              /* the image that the delta was made from was checked in this session */
     uint32_t state;
     uint32_t step;                     /* which choice of the plan */
     uint32_t written;                  /* bytes of the image */
