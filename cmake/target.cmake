@@ -56,3 +56,12 @@ foreach(unit ${units})
     gw_target_program(${name} ${kind} ${unit})
   endif()
 endforeach()
+
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL riscv32) # what it costs: scripts/measure.py
+  foreach(port psa mbedtls-boot)
+    string(REPLACE "-" "_" file ${port})
+    gw_program(measure-${port} SOURCES ${target_dir}/measure.c ${target_dir}/measure_${file}.c DIR measure
+      LINK godwit-crypto-${port} target-cmocka)
+    target_include_directories(measure-${port} PRIVATE tests)
+  endforeach()
+endif()
