@@ -57,11 +57,18 @@ foreach(unit ${units})
   endif()
 endforeach()
 
+gw_target_program(powercut fast ${target_dir}/powercut.c tests/powercut/run.c tests/powercut/cuts.c tests/powercut/scenarios.c)
+
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL riscv32) # what it costs: scripts/measure.py
-  foreach(port psa mbedtls-boot)
+  gw_mbedtls_port(ecp ecp_config.h
+    PORT tests/target/measure_ecp.c
+    SOURCES library/asn1parse.c library/asn1write.c library/bignum.c library/bignum_core.c library/constant_time.c library/ecdsa.c
+      library/ecp.c library/ecp_curves.c library/platform_util.c library/sha256.c)
+  target_include_directories(ecp-mbedtls PUBLIC ${target_dir})
+  foreach(port psa mbedtls-boot ecp)
     string(REPLACE "-" "_" file ${port})
     gw_program(measure-${port} SOURCES ${target_dir}/measure.c ${target_dir}/measure_${file}.c DIR measure
-      LINK godwit-crypto-${port} target-cmocka)
+      LINK godwit-crypto-${port} target-cmocka -Wl,-Map=${CMAKE_BINARY_DIR}/measure/${port}.map)
     target_include_directories(measure-${port} PRIVATE tests)
   endforeach()
 endif()

@@ -23,7 +23,7 @@ EMULATORS = {  # the virt board with the instruction set of an ESP32-C3; the M3 
     "rv32": ["qemu-system-riscv32", "-M", "virt", "-cpu", "lowrisc-ibex", "-m", "64M", "-bios", "none", *SEMIHOSTING],
     "cortex-m": ["qemu-system-arm", "-M", "mps2-an385", *SEMIHOSTING],
 }
-EXTRA = {"kat-psa": "", "kat-mbedtls-boot": ""}  # programs that are no unit tests; "slow" leaves one out of --short
+EXTRA = {"kat-psa": "", "kat-mbedtls-boot": "", "powercut": ""}  # no unit tests; "slow": not in --short
 SECONDS = 300
 
 
@@ -130,8 +130,8 @@ def main():
         print(f"FAILED: {sentence}")
     passed, failed = sum(r.passed for r in runs), sum(r.failed for r in runs) + len(wrong)
     units = sum(r.name in planned for r in runs)
-    print(f"{options.target}: {passed + failed} tests of {units} files of {len(planned)} in tests/unit, and of "
-          f"{len(runs) - units} other programs, in {' '.join(EMULATORS[options.target][:3])}")
+    print(f"{options.target}: {passed + failed} tests of {units} of the {len(planned)} files in tests/unit; "
+          f"other programs: {len(runs) - units}; emulator: {' '.join(EMULATORS[options.target][:3])}")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "crypto/vectors.h"
 
@@ -60,10 +61,12 @@ static int hash(const struct gw_crypto *c, const char *what, size_t piece)
 static int verify(const struct gw_crypto *c)
 {
     const struct gw_pubkey key = { GW_ALG_ES256, GW_ROLE_AUTHOR, { p256_x, 32 }, { p256_y, 32 } };
+    char *heap = sbrk(0);
     uint64_t from = instructions();
     int err = c->verify(c->ctx, &key, p256_sample_digest, p256_sample_sig, 64);
 
     print("es256", from);
+    printf("es256_heap %u\n", (unsigned)((char *)sbrk(0) - heap));
     return err;
 }
 
@@ -95,6 +98,7 @@ int measure_port(const struct gw_crypto *c)
         return GW_ERR_STATE;
     }
     memset(image, 0xa7, sizeof image);
+    setvbuf(stdout, NULL, _IONBF, 0);
     printf("bytes %u\n", (unsigned)IMAGE);
     err = hash(c, "sha256_pieces", 256);
     err = err != 0 ? err : hash(c, "sha256_whole", IMAGE);
