@@ -23,7 +23,7 @@ EMULATORS = {  # the virt board with the instruction set of an ESP32-C3; the M3 
     "rv32": ["qemu-system-riscv32", "-M", "virt", "-cpu", "lowrisc-ibex", "-m", "64M", "-bios", "none", *SEMIHOSTING],
     "cortex-m": ["qemu-system-arm", "-M", "mps2-an385", *SEMIHOSTING],
 }
-EXTRA = {"kat-psa": "", "kat-mbedtls-boot": "", "powercut": ""}  # no unit tests; "slow": not in --short
+EXTRA = {"kat-psa": "", "kat-mbedtls-boot": "", "powercut": ""}  # no unit tests; as the rest of a line of plan.txt
 SECONDS = 300
 
 
@@ -103,10 +103,11 @@ def choose(planned, options):
     left = [(name, rest) for name, (kind, rest) in planned.items() if kind == "out"]
     if options.only:
         return [options.only], left
-    slow = [name for name, rest in programs.items() if options.short and "slow" in rest.split()]
+    seconds = {name: int(rest.split()[1]) for name, rest in programs.items() if rest.startswith("slow ")}
+    slow = list(seconds) if options.short else []
     left += [(name, "slow: in the whole run only") for name in slow]
     chosen = [name for name in programs if name not in slow]
-    return sorted(chosen, key=lambda name: "slow" not in programs[name].split()), left
+    return sorted(chosen, key=lambda name: -seconds.get(name, 0)), left
 
 
 def main():
