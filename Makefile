@@ -8,7 +8,7 @@ deps = @if [ -z "$$GODWIT_NO_DEPS" ] && [ -x scripts/deps.sh ]; then scripts/dep
 preset = cmake --preset $(1) >/dev/null && cmake --build $(BUILD)/$(1) -j $(JOBS) $(if $(2),--target $(2)) -- --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-% demo test test-full test-one powercut mutants size stack cov lint fuzz bench clean
+.PHONY: help deps build build-% board demo test test-full test-one powercut mutants size stack cov lint fuzz bench clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ build: ## programs, tests and tools for this PC, in build/host
 build-%: ## the same with another preset: host-asan, host-clang, host-cov, fuzz, rv32, cortex-m4
 	$(call deps,test)
 	@$(call preset,$*)
+
+board: ## bootloader and images for the emulated board (ports/qemu-rv32), in build/rv32-board
+	$(call deps,test)
+	@$(call preset,rv32-board)
 
 demo: build ## a release from the desk to a verified boot, with a power cut and a bad image on the way
 	@scripts/demo.sh $(BUILD)/host/bin

@@ -58,3 +58,11 @@ endforeach()
 
 # The other examples are for boards.
 gw_library(godwit-examples STRICT GLOB examples/minimal/*.c LINK godwit)
+
+# Boards that `godwit device provision --board NAME` knows: ../share/godwit/boards beside the programs.
+file(GLOB boards CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ports/*/board.json)
+foreach(board ${boards})
+  get_filename_component(name ${board} DIRECTORY)
+  get_filename_component(name ${name} NAME)
+  configure_file(${board} ${CMAKE_BINARY_DIR}/share/godwit/boards/${name}.board.json COPYONLY)
+endforeach()

@@ -161,6 +161,7 @@ def powercut(preset_dir, tier, seconds):
 
 def quick():
     return [build("host-asan"), build("host", "powercut"), build("kat"), build("rv32"), build("cortex-m4"),
+            build("rv32-board"),
             powercut(BUILD / "host", "quick", 240),
             *units(ASAN), *known_answers(), *scripts(ASAN / "bin"), *seeds()]
 

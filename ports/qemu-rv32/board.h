@@ -47,6 +47,7 @@ int board_random(void *bytes, size_t n);
 /* watchdog.c: resets the board unless it is fed in time. Once started it runs until the next reset. */
 void board_watchdog_start(uint32_t ms);
 void board_watchdog_feed(void);
+bool board_watchdog_bit(void);                       /* did it cause the last reset? Once */
 
 /* retained.c: why the last reset happened, and what the bootloader hands over; RAM that no reset clears. */
 enum gw_cause board_cause(void);                     /* once for each reset: it is used up */

@@ -3,36 +3,8 @@
 # reason and leaves nothing half-written. GODWIT_BIN: folder of the programs; GODWIT_TMP: an empty folder.
 set -u
 
-root=$(cd "$(dirname "$0")/../.." && pwd)
-bin=$(cd "${GODWIT_BIN:-$root/build/host/bin}" && pwd) || exit 1
-export PATH="$bin:$PATH"
-# In memory if there is such a place: some hundred files and flash operations are forced to the disk here.
-if [ -w /dev/shm ]; then work=$(mktemp -d /dev/shm/godwit-cli.XXXXXXXX); else work=${GODWIT_TMP:-$(mktemp -d)}/cli; fi
-mkdir -p "$work"; cd "$work" || exit 1
-trap 'cd /; rm -rf "$work"' EXIT
-passed=0 failed=0
-
-# check NAME CODE TEXT COMMAND...: the command ends with this exit code and says this ("" for anything).
-check() {
-    local name=$1 code=$2 text=$3 got=0 out
-    shift 3
-    out=$("$@" 2>&1 </dev/null) || got=$?
-    if [ "$got" = "$code" ] && grep -qF -- "$text" <<<"$out"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'FAILED: %s: exit code %s, expected %s and "%s"\n  %s\n%s\n' "$name" "$got" "$code" "$text" "$*" "$out"
-    fi
-}
-# holds NAME CONDITION...: a test that has to be true.
-holds() {
-    local name=$1
-    shift
-    if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); printf 'FAILED: %s\n' "$name"; fi
-}
-no_leftovers() { [ -z "$(find . -name '*.??????' | grep -E '\.[A-Za-z0-9]{6}$')" ]; }
-mode_is() { [ "$(stat -c %a "$1")" = "$2" ]; }
-same() { cmp -s "$1" "$2"; }
+# shellcheck source=tests/support/check.sh
+. "$(dirname "$0")/../support/check.sh"
 
 build="godwit release build firmware.bin --vendor example.com --class sensor-c3"
 
@@ -346,5 +318,4 @@ holds "no temporary files are left" no_leftovers
 lines=$(sed -e '/^\/\*/,/\*\//d' -e '/^ *$/d' "$root/examples/minimal/main.c" | wc -l)
 holds "examples/minimal has $lines lines, at most 30" test "$lines" -le 30
 
-printf 'cli: %d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" = 0 ]
+sum_up cli
