@@ -26,7 +26,8 @@ static bool esp_segments(struct gw_span b, uint32_t at, struct gw_patch_segment 
             return false;
         }
         if (used < GW_PATCH_SEGMENTS && length >= 64) {
-            s[used++] = (struct gw_patch_segment){used == 0 ? 0 : at, address - at};
+            s[used] = (struct gw_patch_segment){used == 0 ? 0 : at, address - at};
+            used++;
         }
         at += length;
     }
@@ -52,13 +53,24 @@ static bool esp(struct gw_span b, uint32_t *isa, struct gw_patch_segment *s, uin
 /* ---- statistics ---------------------------------------------------------------------------------------------------- */
 
 #define SLOTS 65536u
+#define WORDS 1024u
+#define BASE_STEP 256u
+#define BINS 4u
 
-/* How much the calls of an instruction set look like calls: how many go where another one goes, squared, over all. */
-static uint32_t score(const struct gw_isa *isa, struct gw_span b, uint16_t *slots, uint32_t *targets, uint32_t *count)
+struct stats {
+    uint16_t slot[SLOTS]; /* hash of a target -> part of it */
+    uint8_t *called;      /* bit per two bytes of the image: something calls this place */
+    uint32_t words[WORDS], count;
+    uint32_t span, places; /* bytes of the image, called places */
+};
+
+/* How much the calls of an instruction set look like calls: how many go where another one went, squared, over all. */
+static uint32_t score(struct stats *t, const struct gw_isa *isa, struct gw_span b)
 {
     uint32_t state[GW_ISA_WORDS] = {0}, calls = 0, again = 0, next = 0;
-    memset(slots, 0, SLOTS * sizeof *slots);
-    *count = 0;
+    memset(t->slot, 0, sizeof t->slot);
+    memset(t->called, 0, b.n / 16 + 1);
+    t->places = 0;
     for (uint32_t at = 0; at + 8 <= b.n; at++) {
         struct gw_patch_field f = {0, 0, 0};
         struct gw_isa_place a = {b.p + at, (uint32_t)b.n - at, at, at};
@@ -70,73 +82,130 @@ static uint32_t score(const struct gw_isa *isa, struct gw_span b, uint16_t *slot
         if (f.kind != GW_FIELD_OWN || f.target >= b.n || f.target == 0) {
             continue;
         }
-        uint32_t h = f.target * 0x9E3779B1u >> 16;
-        uint16_t mark = (uint16_t)(f.target >> isa->grain[f.kind] | 1);
+        uint16_t *slot = &t->slot[f.target * 0x9E3779B1u >> 16], mark = (uint16_t)(f.target >> isa->grain[f.kind] | 1);
         calls++;
-        again += slots[h] == mark;
-        if (slots[h] != mark && *count < 4096) {
-            targets[(*count)++] = f.target;
-        }
-        slots[h] = mark;
+        again += *slot == mark;
+        *slot = mark;
+        t->places += (t->called[f.target / 16] >> (f.target / 2 & 7) & 1) == 0;
+        t->called[f.target / 16] |= (uint8_t)(1u << (f.target / 2 & 7));
     }
     return calls > 16 && again * 3 > calls ? (uint32_t)((uint64_t)again * again / calls) : 0;
 }
 
-/* The base for which most words are addresses of called functions. 0: none stands out. */
-static uint32_t find_base(struct gw_span b, uint16_t *slots, const uint32_t *targets, uint32_t count)
+/* How far the words that are addresses of called places, for this base, exceed what chance would give. */
+static uint32_t votes(const struct stats *t, uint32_t base)
 {
-    uint32_t best = 0, votes = 0, step = (uint32_t)b.n / 4 / 16384 + 1;
-    memset(slots, 0, SLOTS * sizeof *slots);
-    for (uint32_t i = 0; i < b.n / 4; i += step) {
-        uint32_t w = gw_le32(b.p + 4 * i) & ~1u;
-        if (w < 256 || w >> 24 == 0xff || w >> 24 == 0x20) {
+    uint32_t n = 0, within = 0;
+    for (uint32_t i = 0; i < t->count; i++) {
+        uint32_t offset = t->words[i] - base;
+        within += offset < t->span;
+        n += offset < t->span && (t->called[offset / 16] >> (offset / 2 & 7) & 1) != 0;
+    }
+    uint64_t chance = 1 + (uint64_t)within * t->places / (t->span / 2 + 1);
+    return n > chance ? (uint32_t)((n - chance) * (n - chance) * 16 / chance) : 0;
+}
+
+/* Collects words of the image that may be pointers to code, each once, in the two megabytes from `low` on. */
+static void take_words(struct stats *t, struct gw_span b, uint32_t low, uint32_t odd)
+{
+    t->count = 0;
+    memset(t->slot, 0, sizeof t->slot);
+    for (uint32_t at = 0; at + 4 <= b.n; at += 4) {
+        uint32_t w = gw_le32(b.p + at);
+        uint16_t *seen = &t->slot[w * 0x9E3779B1u >> 16], mark = (uint16_t)(w | 1);
+        if (w - low >= 2u << 20 || w < 256 || (odd != 0 && (w & 1) == 0) || *seen == mark) {
             continue;
         }
-        for (uint32_t k = 0; k < count; k += count / 128 + 1) {
-            uint32_t base = w - targets[k];
-            if ((base & 0xff) != 0 || base >> 28 != w >> 28) {
-                continue;
-            }
-            uint16_t *v = &slots[(base >> 8) * 0x9E3779B1u >> 16];
-            if (++*v > votes) {
-                votes = *v;
-                best = base;
+        *seen = mark;
+        if (t->count < WORDS) {
+            t->words[t->count++] = w & ~1u;
+        } else { /* spread over the image, without chance */
+            t->words[(at * 0x9E3779B1u >> 16) % WORDS] = w & ~1u;
+        }
+    }
+}
+
+/* The base for which most words are addresses of called places. `hint` is kept if it is nearly as good. */
+static uint32_t find_base(struct stats *t, struct gw_span b, uint32_t odd, uint32_t hint)
+{
+    uint32_t best = 0, most = 500, bin[BINS] = {0}, fill[BINS] = {0}, hinted = 0;
+    memset(t->slot, 0, sizeof t->slot);
+    for (uint32_t at = 0; at + 4 <= b.n; at += 4) {
+        uint32_t w = gw_le32(b.p + at);
+        uint16_t *n = &t->slot[w >> 20];
+        *n = (uint16_t)(*n + (*n < UINT16_MAX && w >= 256 && (odd == 0 || (w & 1) != 0)));
+    }
+    for (uint32_t i = 0; i < 4095; i++) { /* the fullest megabytes; 0xfff and RAM are no code */
+        for (unsigned k = 0; k < BINS && i >> 4 != 0x20; k++) {
+            if (t->slot[i] > fill[k]) {
+                memmove(bin + k + 1, bin + k, (BINS - 1 - k) * sizeof *bin);
+                memmove(fill + k + 1, fill + k, (BINS - 1 - k) * sizeof *fill);
+                bin[k] = i;
+                fill[k] = t->slot[i];
+                break;
             }
         }
     }
-    return votes >= 8 ? best : 0;
+    t->span = (uint32_t)b.n;
+    for (unsigned k = 0; k < BINS && fill[k] > 0; k++) {
+        uint32_t low = bin[k] << 20, from = (low > t->span ? low - t->span : 0) & ~(BASE_STEP - 1);
+        take_words(t, b, low, odd);
+        for (uint32_t base = from; base - from < (2u << 20) + t->span; base += BASE_STEP) {
+            uint32_t n = votes(t, base);
+            best = n > most ? base : best;
+            most = n > most ? n : most;
+            hinted = base == hint && n > hinted ? n : hinted;
+        }
+    }
+    return hinted * 5 > most * 4 ? hint : best;
+}
+
+static void by_statistics(struct gwh_plan *plan, const struct gwh_patch_options *o, const struct gw_span b[2])
+{
+    struct gw_patch_header *h = &plan->h;
+    struct stats *t = calloc(1, sizeof *t);
+    uint32_t most = 0, s, n = h->new_size > h->old_size ? h->new_size : h->old_size;
+    uint8_t *called = malloc(n / 16 + 1);
+    if (t == NULL || called == NULL) {
+        free(t);
+        free(called);
+        return;
+    }
+    t->called = called;
+    for (uint8_t id = 1; o->isa == GWH_ISA_AUTO && id < GW_ISA_COUNT; id++) {
+        s = score(t, gwh_isa(id), b[1]);
+        if (s > most) {
+            most = s;
+            h->isa = id;
+        }
+    }
+    for (unsigned i = 2; i-- > 0 && !o->base_given && h->isa != GW_ISA_NONE;) {
+        if (score(t, gwh_isa(h->isa), b[i]) > 0) {
+            h->segment[i][0].shift = find_base(t, b[i], h->isa == GW_ISA_THUMB, h->segment[1][0].shift);
+        }
+    }
+    free(t);
+    free(called);
 }
 
 void gwh_arch(struct gwh_plan *plan, const struct gwh_patch_options *o)
 {
     struct gw_patch_header *h = &plan->h;
     struct gw_span b[2] = {{plan->old, h->old_size}, {plan->fresh, h->new_size}};
-    uint16_t *slots = malloc(SLOTS * sizeof *slots);
-    uint32_t *targets = malloc(4096 * sizeof *targets), isa = GW_ISA_NONE, id, count, most = 0, s;
     bool known = false;
+    h->isa = o->isa != GWH_ISA_AUTO ? (uint8_t)o->isa : GW_ISA_NONE;
     for (unsigned i = 0; i < 2; i++) {
+        uint32_t id;
         if (!o->base_given && b[i].n > 0 && esp(b[i], &id, h->segment[i], &h->segments[i])) {
-            isa = id;
+            h->isa = o->isa != GWH_ISA_AUTO ? h->isa : (uint8_t)id;
             known = true;
         } else {
             h->segments[i] = 1;
-            h->segment[i][0] = (struct gw_patch_segment){0, o->base_given ? i == 0 ? o->base : o->base_new : 0};
+            h->segment[i][0] = (struct gw_patch_segment){0, !o->base_given ? 0 : i == 0 ? o->base : o->base_new};
         }
     }
-    for (id = 1; !known && o->isa == GWH_ISA_AUTO && slots != NULL && targets != NULL && id < GW_ISA_COUNT; id++) {
-        s = score(gwh_isa(id), b[1], slots, targets, &count);
-        if (s > most) {
-            most = s;
-            isa = id;
-        }
+    if (!known) {
+        by_statistics(plan, o, b);
     }
-    isa = o->isa != GWH_ISA_AUTO ? o->isa : isa;
-    for (unsigned i = 0; i < 2 && !known && !o->base_given && slots != NULL && targets != NULL; i++) {
-        (void)score(gwh_isa(isa), b[i], slots, targets, &count);
-        h->segment[i][0].shift = isa != GW_ISA_NONE && count > 0 ? find_base(b[i], slots, targets, count) : 0;
-    }
-    h->isa = (uint8_t)isa;
-    plan->isa = gwh_isa(isa);
-    free(slots);
-    free(targets);
+    plan->isa = gwh_isa(h->isa);
 }

@@ -194,18 +194,22 @@ static int put_varint(struct gwh_buf *out, uint32_t v)
     return gwh_buf_add(out, b, n);
 }
 
+static int put_signed(struct gwh_buf *out, uint32_t v)
+{
+    return put_varint(out, v >> 31 != 0 ? ~v << 1 | 1 : v << 1);
+}
+
 static int put_segments(struct gwh_buf *out, const struct gw_patch_header *h, unsigned image)
 {
-    uint32_t at = 0, shift = 0;
+    struct gw_patch_segment before = {0, 0};
     uint8_t n = h->segments[image];
     int e = gwh_buf_add(out, &n, 1);
     for (uint32_t i = 0; i < n && e == GW_OK; i++) {
         const struct gw_patch_segment *s = &h->segment[image][i];
-        uint32_t z = s->shift - shift;
-        e = i > 0 ? put_varint(out, s->at - at) : GW_OK;
-        e = e == GW_OK ? put_varint(out, z >> 31 != 0 ? ~z << 1 | 1 : z << 1) : e;
-        at = s->at;
-        shift = s->shift;
+        before = image == 0 && i < h->segments[1] ? h->segment[1][i] : before;
+        e = i > 0 ? put_signed(out, s->at - before.at) : GW_OK;
+        e = e == GW_OK ? put_signed(out, s->shift - before.shift) : e;
+        before = *s;
     }
     return e;
 }

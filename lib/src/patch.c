@@ -57,24 +57,30 @@ static uint32_t varint(struct cursor *c)
     return 0;
 }
 
+static uint32_t signed_varint(struct cursor *c)
+{
+    uint32_t z = varint(c);
+    return (z & 1) != 0 ? ~(z >> 1) : z >> 1;
+}
+
+/* The new image's table: each relative to the entry before. The old one's: relative to the new one's entry, if any. */
 static void read_segments(struct cursor *c, struct gw_patch_header *h, unsigned image)
 {
-    struct gw_patch_segment s = {0, 0};
-    uint32_t n = byte_of(c), z;
+    struct gw_patch_segment s = {0, 0}, before = s;
+    uint32_t n = byte_of(c);
     if (n == 0 || n > GW_PATCH_SEGMENTS) {
         c->error = c->error != 0 ? c->error : GW_ERR_DECODE;
         return;
     }
     h->segments[image] = (uint8_t)n;
     for (uint32_t i = 0; i < n; i++) {
-        z = i > 0 ? varint(c) : 0;
-        if (z > UINT32_MAX - s.at || (i > 0 && z == 0)) {
+        s = image == 0 && i < h->segments[1] ? h->segment[1][i] : before;
+        s.at += i > 0 ? signed_varint(c) : 0;
+        s.shift += signed_varint(c);
+        if (i > 0 && s.at <= before.at) {
             c->error = c->error != 0 ? c->error : GW_ERR_DECODE;
         }
-        s.at += z;
-        z = varint(c);
-        s.shift += (z & 1) != 0 ? ~(z >> 1) : z >> 1;
-        h->segment[image][i] = s;
+        h->segment[image][i] = before = s;
     }
 }
 
@@ -146,7 +152,7 @@ int gw_patch_open(struct gw_patch *p, const struct gw_patch_config *config)
 }
 
 int gw_patch_open_at(struct gw_patch *p, const struct gw_patch_config *config, const uint8_t *header, size_t n,
-                     uint32_t new_at)
+                     uint32_t new_at, uint32_t patch_at)
 {
     struct gw_patch_header h;
     size_t used;
@@ -157,6 +163,7 @@ int gw_patch_open_at(struct gw_patch *p, const struct gw_patch_config *config, c
         e = GW_ERR_OFFSET;
     }
     p->np = p->out_at = new_at;
+    p->pushed = patch_at;
     p->error = e;
     return e;
 }
@@ -175,6 +182,7 @@ int gw_patch_push(struct gw_patch *p, const uint8_t *bytes, size_t n, size_t *us
     memcpy(p->in + rest, bytes, room);
     p->in_at = 0;
     p->in_n = rest + room;
+    p->pushed += room;
     *used = room;
     if (p->stage == FINISHED && room > 0) {
         p->error = GW_ERR_TRAILING;
@@ -259,18 +267,37 @@ static size_t hand_out(struct gw_patch *p, uint8_t *out, size_t room)
     return n;
 }
 
+static int run_stage(struct gw_patch *p)
+{
+    switch (p->stage) {
+    case HEADER:
+        return stage_header(p);
+    case LENGTH:
+        return stage_length(p);
+    case START:
+        return stage_start(p);
+    default:
+        return stage_run(p);
+    }
+}
+
+uint32_t gw_patch_next(const struct gw_patch *p)
+{
+    bool there = p->h.unit > 0 && p->np > 0 && p->np == p->out_at && p->np % p->h.unit == 0 && p->np < p->h.new_size;
+    return there ? p->pushed - (p->in_n - p->in_at) + (p->stage == RUN ? p->left : 0) : 0;
+}
+
 int gw_patch_poll(struct gw_patch *p, uint8_t *out, size_t room, size_t *n)
 {
-    static int (*const stages[])(struct gw_patch *) = {stage_header, stage_length, stage_start, stage_run};
     int e = p->error;
     *n = 0;
     room = room < GW_PATCH_STEP ? room : GW_PATCH_STEP;
     while (e == GW_OK) {
         *n += hand_out(p, out + *n, room - *n);
-        if (*n == room) {
+        if (*n == room || (*n > 0 && p->np == p->end)) {
             return GW_MORE;
         }
-        e = p->stage == FINISHED ? GW_DONE : stages[p->stage](p);
+        e = p->stage == FINISHED ? GW_DONE : run_stage(p);
     }
     p->error = e < 0 ? e : 0;
     return e == GW_WANT && *n > 0 ? GW_MORE : e;
