@@ -130,8 +130,8 @@ static void configure(struct gw_install *inst)
         .old_size = inst->payload.delta ? inst->plan.choice[inst->step].precursor_size : 0,
         .read_new = read_new,
         .new_size = inst->variant.size,
-        .memory = (uint8_t *)c->decoder + c->codec->room(0) - c->codec->memory(0),
-        .memory_size = (uint32_t)c->decoder_size - (c->codec->room(0) - c->codec->memory(0)),
+        .memory = (uint8_t *)c->decoder + GW_DECODER_OBJECT,
+        .memory_size = (uint32_t)c->decoder_size - GW_DECODER_OBJECT,
         .isas = c->isas,
     };
 }
@@ -168,7 +168,7 @@ static GW_NOINLINE int go_on(struct gw_install *inst)
     inst->piece_at += skip;
     inst->piece -= skip;
     return inst->config->codec->open_at(decoder(inst), &inst->patch, r + GW_PROGRESS_STREAM, n - GW_PROGRESS_STREAM,
-                                        inst->written);
+                                        inst->written, inst->stream_at);
 }
 
 static int start(struct gw_install *inst)

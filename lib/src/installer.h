@@ -51,6 +51,9 @@ GW_MUST_USE int gw_install_select(struct gw_install *inst);
 /* Drops what the journal keeps for continuing. */
 GW_MUST_USE int gw_install_forget(struct gw_install *inst);
 
+/* In install_config.decoder: the object, then its memory from here on. */
+#define GW_DECODER_OBJECT ((uint32_t)(sizeof(struct gw_patch) + 7u) & ~7u)
+
 /* ---- decode.c: encoded payloads ---------------------------------------------------------------------------------- */
 
 /* Staged, streamed or raw, after a payload was chosen: sets phase, stage and goal. */

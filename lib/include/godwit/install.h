@@ -28,6 +28,23 @@
 #define GW_INSTALL_BUFFER (GW_FRAME_MAX + GW_DIGEST_SIZE)
 #define GW_INSTALL_OUT 256u /* decoded bytes that are collected before they are written */
 
+/*
+ * How encoded payloads are decoded. A device that names gw_patch_codec links the decoder (patch.h), another does not.
+ * room: bytes of install_config.decoder for a profile; ram: what payloads of that profile ask for in the manifest.
+ */
+struct gw_codec {
+    uint32_t (*room)(uint32_t profile);
+    uint32_t (*ram)(uint32_t profile);
+    int (*header)(struct gw_patch_header *h, const uint8_t *p, size_t n, size_t *used);
+    int (*open)(struct gw_patch *p, const struct gw_patch_config *config);
+    int (*open_at)(struct gw_patch *p, const struct gw_patch_config *config, const uint8_t *header, size_t n,
+                   uint32_t new_at, uint32_t patch_at);
+    int (*push)(struct gw_patch *p, const uint8_t *bytes, size_t n, size_t *used);
+    int (*poll)(struct gw_patch *p, uint8_t *out, size_t room, size_t *n);
+    uint32_t (*next)(const struct gw_patch *p);
+};
+extern const struct gw_codec gw_patch_codec;
+
 struct gw_install_config {
     const struct gw_device *dev;
     uint8_t *buffer;      /* at least GW_INSTALL_BUFFER_MIN bytes and a frame + 32; decides the largest frame */
@@ -37,7 +54,7 @@ struct gw_install_config {
     enum gw_slot running; /* the slot that runs, from the hand-over; GW_SLOT_FACTORY, or _NONE for the bootloader */
     /*
      * Encoded payloads: &gw_patch_codec; NULL: this device takes raw payloads alone, and links no decoder. `decoder`:
-     * gw_patch_room() bytes for the largest profile that this device takes, 8-byte aligned. `isas`: see patch.h.
+     * codec->room() bytes for the largest profile that this device takes, 8-byte aligned. `isas`: see patch.h.
      */
     const struct gw_codec *codec;
     void *decoder;

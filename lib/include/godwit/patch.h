@@ -22,7 +22,7 @@
 #include "godwit/godwit.h"
 
 #define GW_PATCH_STEP 128u    /* most bytes of output of one poll */
-#define GW_PATCH_HEADER_MAX 192u /* and the buffer for input */
+#define GW_PATCH_HEADER_MAX 128u /* also the buffer for input */
 #define GW_PATCH_SEGMENTS 8u /* of addresses, for each image */
 #define GW_PATCH_STACK 768u   /* bound of the stack that poll needs on 32-bit devices */
 
@@ -120,7 +120,7 @@ struct gw_patch {
     uint8_t stage;
     /* input */
     uint8_t in[GW_PATCH_HEADER_MAX];
-    uint32_t in_at, in_n, left; /* left: bytes of this segment that were not decoded yet */
+    uint32_t in_at, in_n, pushed, left; /* left: bytes of this segment that were not decoded yet */
     uint32_t range, code;
     /* output */
     uint8_t ring[256];
@@ -145,34 +145,18 @@ struct gw_patch {
 /* Starts. GW_ERR_CONFIG: a function or the memory is missing. */
 GW_MUST_USE int gw_patch_open(struct gw_patch *p, const struct gw_patch_config *config);
 /* Starts at a restart unit: `header` are the first bytes of the patch, output up to `new_at` (a multiple of the unit)
- * is there; the next byte pushed is the one at that segment's start. */
+ * is there; the next byte pushed is the one at `patch_at`, what gw_patch_next() returned when the output stood there.
+ * GW_ERR_OFFSET: new_at is no such place. */
 GW_MUST_USE int gw_patch_open_at(struct gw_patch *p, const struct gw_patch_config *config, const uint8_t *header,
-                                 size_t n, uint32_t new_at);
+                                 size_t n, uint32_t new_at, uint32_t patch_at);
+/* The output handed out stands at a multiple of the unit (no poll crosses one): the offset in the patch, from its first
+ * byte, of the segment that begins there. 0: it stands elsewhere. */
+uint32_t gw_patch_next(const struct gw_patch *p);
 /* Takes patch bytes: *used of them. */
 GW_MUST_USE int gw_patch_push(struct gw_patch *p, const uint8_t *bytes, size_t n, size_t *used);
 /* Puts at most `room` bytes out, *n of them; they must be readable by read_new before the next poll.
- * GW_MORE: call again. GW_WANT: push. GW_DONE: the image is complete. Or an error, which stays. */
+ * GW_MORE: call again. GW_WANT: push. GW_DONE: the image is complete. Or an error, which stays: GW_ERR_DECODE, what
+ * gw_patch_header() returns, GW_ERR_ENCODING (no such instruction set here), GW_ERR_DECODER_RAM, or a read's own. */
 GW_MUST_USE int gw_patch_poll(struct gw_patch *p, uint8_t *out, size_t room, size_t *n);
-
-/* Offset in the patch of the restart unit that begins where the output stands now; 0: none begins here. */
-uint32_t gw_patch_next(const struct gw_patch *p);
-
-/* Bytes that an install has to be given for decoding with a profile: the object and its memory. */
-uint32_t gw_patch_room(uint32_t profile);
-
-/* What the installer calls: a device that names gw_patch_codec links the decoder, another does not. */
-struct gw_codec {
-    uint32_t (*room)(uint32_t profile);
-    uint32_t (*memory)(uint32_t profile);
-    uint32_t (*ram)(uint32_t profile);
-    int (*header)(struct gw_patch_header *h, const uint8_t *p, size_t n, size_t *used);
-    int (*open)(struct gw_patch *p, const struct gw_patch_config *config);
-    int (*open_at)(struct gw_patch *p, const struct gw_patch_config *config, const uint8_t *header, size_t n,
-                   uint32_t new_at);
-    int (*push)(struct gw_patch *p, const uint8_t *bytes, size_t n, size_t *used);
-    int (*poll)(struct gw_patch *p, uint8_t *out, size_t room, size_t *n);
-    uint32_t (*next)(const struct gw_patch *p);
-};
-extern const struct gw_codec gw_patch_codec;
 
 #endif
