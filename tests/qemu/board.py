@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """The emulated board (ports/qemu-rv32): runs a unit that `godwit device provision --board qemu-rv32` made.
 
-    tests/qemu/board.py run UNIT [--tcp PORT] [--console FILE]     for people (scripts/board.sh): console on the terminal,
-                                                                  or a line for `godwit push --tcp`; Ctrl-A X ends it
+    tests/qemu/board.py run UNIT [--tcp PORT] [--console FILE]
+    tests/qemu/board.py expect FILE PATTERN [--seconds N]
+
+For people (scripts/board.sh): console on the terminal (Ctrl-A X ends it), or a line for `godwit push --tcp`.
 
 For tests, class Board: starts the emulator on a unit's files, waits for lines on the console, resets by what the unit
 does, kills by its own pid, collects the exit code. The serial line listens on a TCP port of its own on 127.0.0.1; all
@@ -41,8 +43,9 @@ def locked(unit):
 def command(unit, serial, bank1=None, parameters=None):
     """QEMU's command line. `bank1` replaces the options after `-drive if=pflash,unit=1,`."""
     unit = Path(unit)
-    line = [QEMU, "-M", "virt", "-cpu", "lowrisc-ibex", "-m", "400K", "-bios", "none", "-nodefaults", "-display", "none",
-            "-monitor", "none", *serial, "-drive", f"if=pflash,unit=0,format=raw,file={unit / 'bank0.bin'},readonly=on",
+    line = [QEMU, "-M", "virt", "-cpu", "lowrisc-ibex", "-m", "400K", "-bios", "none", "-nodefaults", "-display",
+            "none", "-monitor", "none", *serial,
+            "-drive", f"if=pflash,unit=0,format=raw,file={unit / 'bank0.bin'},readonly=on",
             "-drive", "if=pflash,unit=1," + (bank1 or f"format=raw,file={unit / 'bank1.bin'}"),
             "-global", "virtio-mmio.force-legacy=false", "-object", "rng-random,id=r0,filename=/dev/urandom",
             "-device", "virtio-rng-device,rng=r0", "-device", "i6300esb", "-action", "watchdog=reset"]
@@ -131,7 +134,7 @@ class Board:
         return self.filter.text
 
     def expect(self, pattern, seconds=20, forbid=None):
-        """Waits for a line that matches, after what was expected before. Returns the match; Dead if it does not come."""
+        """Waits for text that matches, after what was expected before. Returns the match, or raises Dead."""
         end = time.monotonic() + seconds
         while True:
             alive = self.process.poll() is None
@@ -200,18 +203,37 @@ def run(options):
     if not (unit / "board.json").exists():
         sys.exit(f"board: {unit} is no unit; make one: godwit device provision --board qemu-rv32 ...")
     locked(unit)
+    kind = "stdio,id=line,mux=on,signal=off"
     if options.tcp is not None:
-        log = f",logfile={options.console},logappend=on" if options.console else ""
-        serial = ["-chardev", f"socket,id=line,host=127.0.0.1,port={options.tcp},server=on,wait=off{log}", "-serial",
-                  "chardev:line"]
-    else:
-        log = f",logfile={options.console},logappend=on" if options.console else ""
-        serial = ["-chardev", f"stdio,id=line,mux=on,signal=off{log}", "-serial", "chardev:line"]
-    line = command(unit, serial)
+        listener = socket.create_server(("127.0.0.1", options.tcp))
+        os.set_inheritable(listener.fileno(), True)
+        kind = f"socket,id=line,fd={listener.fileno()},server=on,wait=off"
+        print(f"board: serial line on 127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    log = f",logfile={options.console},logappend=on" if options.console else ""
+    line = command(unit, ["-chardev", kind + log, "-serial", "chardev:line"])
     try:
         os.execvp(line[0], line)
     except FileNotFoundError:
         sys.exit(f"board: {QEMU} is missing; install the package qemu-system-misc")
+
+
+def expect(options):
+    """Waits for a line in a console file, after the one that was waited for before (FILE.at); prints all up to it."""
+    file, place = Path(options.console), Path(options.console + ".at")
+    at = int(place.read_text()) if place.exists() else 0
+    end = time.monotonic() + options.seconds
+    while True:
+        said = Text()
+        said.feed(file.read_bytes() if file.exists() else b"")
+        match = re.search(options.pattern + "[^\\n]*\\n", said.text[at:])
+        if match or time.monotonic() > end:
+            break
+        time.sleep(0.02)
+    lines = said.text[at:at + match.end()] if match else said.text[at:]
+    print("\n".join(line for line in lines.splitlines() if line.strip()))
+    if not match:
+        sys.exit(f"board: did not say {options.pattern!r} in {options.seconds:.0f} s")
+    place.write_text(str(at + match.end()))
 
 
 def main():
@@ -219,9 +241,15 @@ def main():
     verbs = parser.add_subparsers(required=True)
     verb = verbs.add_parser("run", help="run a unit's files; what it changes stays")
     verb.add_argument("unit", help="folder made by `godwit device provision --board qemu-rv32`")
-    verb.add_argument("--tcp", type=int, metavar="PORT", help="serial line on 127.0.0.1:PORT instead of the terminal")
+    verb.add_argument("--tcp", type=int, metavar="PORT", help="serial line on 127.0.0.1:PORT (0: any, and said) "
+                      "instead of the terminal")
     verb.add_argument("--console", metavar="FILE", help="append all that the board says to FILE")
     verb.set_defaults(act=run)
+    verb = verbs.add_parser("expect", help="wait for a line in a console file")
+    verb.add_argument("console", metavar="FILE")
+    verb.add_argument("pattern")
+    verb.add_argument("--seconds", type=float, default=30)
+    verb.set_defaults(act=expect)
     options = parser.parse_args()
     options.act(options)
 
