@@ -62,7 +62,10 @@ power_off() {
 }
 # The board says this; all lines up to it are shown.
 sees() {
-    "$root/scripts/board.sh" expect console "$1" --seconds 60 >lines || { cat lines; fail "the board did not say \"$1\""; }
+    if ! "$root/scripts/board.sh" expect console "$1" --seconds 60 >lines; then
+        cat lines
+        fail "the board did not say \"$1\""
+    fi
     sed 's/^/    | /' lines
 }
 release() { # version, image, key

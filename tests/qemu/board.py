@@ -28,6 +28,10 @@ PARAMETERS = 0x80063F00  # board.h, BOARD_PARAMETERS
 PACKET_MAX = 2 * 522 + 2  # bytes of a packet on the line, escapes included (SPEC.md, section 14)
 
 
+class Dead(Exception):
+    """The board did not do what was waited for."""
+
+
 def locked(unit):
     """A descriptor that holds the lock of a unit's files for as long as it is open."""
     file = os.open(Path(unit) / "bank1.bin", os.O_RDONLY)
@@ -35,7 +39,7 @@ def locked(unit):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(file)
-        sys.exit(f"board: {unit} is running already")
+        raise Dead(f"{unit} is running already") from None
     os.set_inheritable(file, True)
     return file
 
@@ -81,10 +85,6 @@ class Text:
                 if self.packet.endswith(b"\nboot: ") or len(self.packet) > PACKET_MAX:
                     self.text += "\nboot: " if self.packet.endswith(b"\nboot: ") else ""
                     self.packet = None
-
-
-class Dead(Exception):
-    """The board did not do what was waited for."""
 
 
 class Board:
@@ -251,7 +251,10 @@ def main():
     verb.add_argument("--seconds", type=float, default=30)
     verb.set_defaults(act=expect)
     options = parser.parse_args()
-    options.act(options)
+    try:
+        options.act(options)
+    except Dead as why:
+        sys.exit(f"board: {why}")
 
 
 if __name__ == "__main__":

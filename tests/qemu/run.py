@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The whole way on the emulated board, in half a minute: units from the factory, an update over the serial line with the
-plug pulled in the middle, images that crash or hang, releases that are refused, flash that is wiped.
+"""The whole way on the emulated board, in half a minute: units from the factory, an update over the serial line with
+the plug pulled in the middle, images that crash or hang, releases that are refused, flash that is wiped.
 
 GODWIT_BIN: folder of the programs; GODWIT_TMP: an empty folder. Ends with `N passed, N failed`.
 """
@@ -32,8 +32,7 @@ class World:
         self.rel = {name: self.scene.release(name, image, version, key) for name, image, version, key in (
             ("1.0", "sensor-1.0", "1.0.0", "author"), ("1.1", "sensor-1.1", "1.1.0", "author"),
             ("crashes", "sensor-crashes", "1.2.0", "author"), ("hangs", "sensor-hangs", "1.3.0", "author"),
-            ("scribbles", "sensor-scribbles", "1.4.0", "author"), ("silent", "sensor-never-confirms", "1.5.0", "author"),
-            ("forged", "sensor-2.0", "9.9.9", "mallory"))}
+            ("scribbles", "sensor-scribbles", "1.4.0", "author"), ("forged", "sensor-2.0", "9.9.9", "mallory"))}
         self.new = self.scene.unit("new", self.rel["1.0"])
         self.copies = 0
 
