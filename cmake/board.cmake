@@ -26,3 +26,4 @@ gw_firmware(boot LD ${GW_PORT}/boot.ld DEFINE BOOTLOADER SOURCES ${GW_PORT}/boot
   LINK godwit-boot-main godwit-board godwit-crypto-mbedtls-boot)
 gw_firmware(selftest LD ${GW_PORT}/app.ld SOURCES tests/board/selftest.c
   LINK godwit-board godwit-boot-main godwit-crypto-psa godwit-crypto-mbedtls-boot)
+gw_firmware(started LD ${GW_PORT}/app.ld SOURCES tests/board/started.c LINK godwit-board godwit-boot-main)

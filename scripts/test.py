@@ -167,12 +167,13 @@ def quick():
 
 
 def tier_ci():
-    gates = ("lint", "size", "stack", "cov", "demo", "help")
-    return [*quick(), build("host"), build("host-clang"), *(make(t) for t in gates)]
+    gates = ("lint", "size", "stack", "cov", "demo", "demo-qemu", "help")
+    return [*quick(), build("host"), build("host-clang"), *(make(t) for t in gates),
+            make("powercut-qemu", 900, "SAMPLE=24")]
 
 
 def tier_full():
-    return [*tier_ci(), make("powercut"), make("mutants", 3600), make("fuzz", 3600), make("bench")]
+    return [*tier_ci(), make("powercut"), make("powercut-qemu", 3600), make("mutants", 3600), make("fuzz", 3600), make("bench")]
 
 
 def tier_cov():

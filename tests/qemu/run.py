@@ -93,7 +93,7 @@ def an_update_goes_on_after_the_plug_was_pulled(world):
             if pushing.wait(60) == 0:
                 raise Failed(f"the push was through before the plug was pulled:\n{said}")
         board.expect(r"sensor 1\.0\S* running from slot A, CONFIRMED, cause power")
-        push(board, world.rel["1.1"], "--restart", says="continues")
+        push(board, world.rel["1.1"], "--restart", says="goes on: ")
         board.expect(r"sensor 1\.1\S* running from slot B, TRYING, cause software")
         board.expect(r"confirmed")
 
