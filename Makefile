@@ -8,11 +8,8 @@ deps = @if [ -z "$$GODWIT_NO_DEPS" ] && [ -x scripts/deps.sh ]; then scripts/dep
 preset = cmake --preset $(1) >/dev/null && cmake --build $(BUILD)/$(1) -j $(JOBS) $(if $(2),--target $(2)) -- --quiet
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help deps build build-% board demo demo-qemu powercut-qemu test test-full test-one powercut mutants size stack cov lint fuzz bench clean
-=======
 .PHONY: help deps build build-% board demo test test-full test-one powercut mutants size stack cov lint fuzz bench bench-boot clean
->>>>>>> main
+.PHONY: demo-qemu powercut-qemu
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
