@@ -111,7 +111,7 @@ class Board:
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         lock = locked(self.unit)
-        serial = ["-chardev", f"socket,id=line,fd={listener.fileno()},server=on,wait=off,logfile={self.console},"
+        serial = ["-chardev", f"socket,id=line,fd={listener.fileno()},server=on,wait=off,nodelay=on,logfile={self.console},"
                   "logappend=on", "-serial", "chardev:line"]
         self.process = subprocess.Popen(command(self.unit, serial, **self.options), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=open(self.work / "stderr", "wb"),
@@ -207,7 +207,7 @@ def run(options):
     if options.tcp is not None:
         listener = socket.create_server(("127.0.0.1", options.tcp))
         os.set_inheritable(listener.fileno(), True)
-        kind = f"socket,id=line,fd={listener.fileno()},server=on,wait=off"
+        kind = f"socket,id=line,fd={listener.fileno()},server=on,wait=off,nodelay=on"
         print(f"board: serial line on 127.0.0.1:{listener.getsockname()[1]}", flush=True)
     log = f",logfile={options.console},logappend=on" if options.console else ""
     line = command(unit, ["-chardev", kind + log, "-serial", "chardev:line"])
