@@ -403,7 +403,7 @@ bool gwc_serial_byte(struct gwc_serial *s, uint8_t byte)
 
 int gwc_serial_step(struct gwc_serial *s)
 {
-    if (s->restart) {
+    if (s->restart && !s->busy) { /* the answer first */
         s->restart = 0;
         s->config->restart(s->config->ctx);
         return GW_WANT;

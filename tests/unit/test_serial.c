@@ -335,7 +335,9 @@ static void restart_comes_once(void **state)
     (void)hostline_begin(&line);
     (void)hostline_go_on(&line, 5, 512);
     line.fault_at = line.requests + 1;
+    unsigned requests = line.requests;
     assert_int_equal(hostline_ask(&line, GWC_RESTART, "", 0), GWC_STATUS);
+    assert_int_equal(line.requests, requests + 1); /* the answer came before the restart */
     assert_int_equal(line.restarts, 1);
     assert_int_equal(line.event[line.events - 1], GW_ERR_VETO); /* the install was put aside first */
     lose_power();
