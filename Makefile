@@ -8,7 +8,8 @@ deps = @if [ -z "$$GODWIT_NO_DEPS" ] && [ -x scripts/deps.sh ]; then scripts/dep
 preset = cmake --preset $(1) >/dev/null && cmake --build $(BUILD)/$(1) -j $(JOBS) $(if $(2),--target $(2)) -- --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-% board demo test test-full test-one powercut mutants size stack cov lint fuzz bench bench-boot clean
+.PHONY: help deps build build-% board demo test test-full test-one test-rv32 test-cortex-m measure-rv32 \
+        powercut mutants size stack cov lint fuzz bench bench-boot clean
 .PHONY: demo-qemu powercut-qemu
 
 help: ## this list
@@ -46,6 +47,21 @@ test-full: ## everything: quick tests, all power cuts, mutants, fuzzing, coverag
 test-one: ## one suite by name: make test-one NAME=test_cbor
 	$(call deps,test)
 	@scripts/test.py one --name "$(NAME)" --jobs $(JOBS)
+
+test-rv32: ## unit tests, known answers and sampled power cuts on an emulated RV32IMC
+	$(call deps,test)
+	@$(call preset,target-rv32)
+	@tests/target/emulate.py rv32 --jobs $(JOBS)
+
+test-cortex-m: ## the same on an emulated Cortex-M3
+	$(call deps,test)
+	@$(call preset,target-cortex-m)
+	@tests/target/emulate.py cortex-m --jobs $(JOBS)
+
+measure-rv32: ## instructions of hashing, verifying and decrypting on RV32IMC, and their code size
+	$(call deps,test)
+	@$(call preset,target-rv32)
+	@scripts/measure.py
 
 powercut: ## power cuts at every flash operation, nested to depth 2; REPLAY=string runs one again
 	$(call deps,build)

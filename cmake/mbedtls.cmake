@@ -1,5 +1,5 @@
 # Known answers over the two Mbed TLS ports (kat-psa, kat-mbedtls-boot), each with a library of its own, built from the sources that
-# scripts/fetch-sources.sh provides. The distribution's 2.28 is never seen: headers come from the fetched tree alone.
+# scripts/fetch-sources.sh provides. GW_CMOCKA is the library to link, GW_KAT_START the start file if there is no system. The distribution's 2.28 is never seen: headers come from the fetched tree alone.
 
 execute_process(COMMAND ${CMAKE_SOURCE_DIR}/scripts/fetch-sources.sh mbedtls
   OUTPUT_VARIABLE GW_MBEDTLS_SOURCE OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE failed)
@@ -46,6 +46,6 @@ if(GW_BOARD)
 endif()
 foreach(port psa mbedtls-boot)
   string(REPLACE "-" "_" file ${port})
-  gw_program(kat-${port} SOURCES tests/crypto/kat.c tests/crypto/kat_${file}.c DIR tests
-    LINK godwit-crypto-${port} PkgConfig::CMOCKA -Wl,--gc-sections)
+  gw_program(kat-${port} SOURCES tests/crypto/kat.c tests/crypto/kat_${file}.c ${GW_KAT_START} DIR tests
+    LINK godwit-crypto-${port} ${GW_CMOCKA} -Wl,--gc-sections)
 endforeach()

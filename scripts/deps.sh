@@ -20,7 +20,7 @@ packages="gcc libc6-dev make cmake ninja-build pkgconf libssl-dev libjansson-dev
 if [ "$tools" != build ]; then
     packages="$packages python3-cbor2 python3-cryptography openssl git clang cppcheck gcovr binutils util-linux
         gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf gcc-arm-none-eabi libnewlib-arm-none-eabi
-        dpkg-dev ca-certificates debian-archive-keyring qemu-system-misc"
+        dpkg-dev ca-certificates debian-archive-keyring qemu-system-misc qemu-system-arm"
 fi
 
 command -v dpkg-query >/dev/null || {
