@@ -10,12 +10,12 @@ set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 bin=$(cd "${1:-$root/build/host/bin}" && pwd)
-board=$root/build/rv32-board
 export PATH="$bin:$PATH"
 work=$(mktemp -d)
 emulator=
 trap '[ -z "$emulator" ] || kill -9 "$emulator" 2>/dev/null; rm -rf "$work"' EXIT
 cd "$work"
+ln -s "$root/build/rv32-board" board # firmware
 rows=()
 started=$SECONDS
 
@@ -44,11 +44,12 @@ row() { rows+=("$(printf '%-26s %s' "$1" "$2")"); }
 # ---- The board ---------------------------------------------------------------------------------------------------
 line=
 power_on() {
+    rm -f board.out
     "$root/scripts/board.sh" run unit1 --tcp 0 --console console >board.out 2>&1 &
     emulator=$!
     local i
     for i in {1..250}; do
-        line=$(sed -n 's/^board: serial line on //p' board.out)
+        line=$(sed -n 's/^board: serial line on //p' board.out 2>/dev/null || true)
         [ -z "$line" ] || return 0
         sleep 0.02
     done
@@ -69,7 +70,7 @@ sees() {
     sed 's/^/    | /' lines
 }
 release() { # version, image, key
-    quiet godwit release build "$board/$2.bin" --version "$1" --vendor example.com --class sensor --encrypt-to \
+    quiet godwit release build "board/$2.bin" --version "$1" --vendor example.com --class sensor --encrypt-to \
         group.pub.pem -o "rel-$1"
     quiet godwit release sign "rel-$1" --key "${3:-author}.pem"
 }
@@ -89,8 +90,8 @@ for name in rel-*; do printf '    %s: %s bytes, signed\n' "$name" "$(cat "$name"
 say "2. At the factory: the whole flash of a unit. Bootloader, identity and recovery image lie in a bank that nobody can
    write."
 type_it godwit device provision --id unit1 --vendor example.com --class sensor --root root1.pub.pem --root \
-    root2.pub.pem --device-key group.pem --board qemu-rv32 --bootloader "$board/boot.bin" --trust trust.cose \
-    --factory "$board/recovery.bin" --release rel-1.0.0 -o unit1
+    root2.pub.pem --device-key group.pem --board qemu-rv32 --bootloader board/boot.bin --trust trust.cose \
+    --factory board/recovery.bin --release rel-1.0.0 -o unit1
 power_on
 sees 'sensor 1\.0'
 
