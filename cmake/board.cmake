@@ -27,3 +27,25 @@ gw_firmware(boot LD ${GW_PORT}/boot.ld DEFINE BOOTLOADER SOURCES ${GW_PORT}/boot
 gw_firmware(selftest LD ${GW_PORT}/app.ld SOURCES tests/board/selftest.c
   LINK godwit-board godwit-boot-main godwit-crypto-psa godwit-crypto-mbedtls-boot)
 gw_firmware(started LD ${GW_PORT}/app.ld SOURCES tests/board/started.c LINK godwit-board godwit-boot-main)
+
+# Examples. A version of the sensor: its name, and the files that make it differ (examples/sensor/README.md).
+file(GLOB GW_EXAMPLE_COMMON CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/examples/common/*.c)
+function(gw_example name)
+  cmake_parse_arguments(A "" "" "SOURCES;DEFINE" ${ARGN})
+  gw_firmware(${name} LD ${GW_PORT}/app.ld SOURCES ${A_SOURCES} ${GW_EXAMPLE_COMMON} DEFINE ${A_DEFINE}
+    LINK godwit-common godwit-board godwit-boot-main godwit-crypto-psa)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/examples/common)
+endfunction()
+function(gw_sensor version)
+  list(TRANSFORM ARGN PREPEND ${CMAKE_SOURCE_DIR}/examples/sensor/ OUTPUT_VARIABLE parts)
+  gw_example(sensor-${version} DEFINE SENSOR_VERSION="${version}"
+    SOURCES ${CMAKE_SOURCE_DIR}/examples/sensor/main.c ${CMAKE_SOURCE_DIR}/examples/sensor/reading.c ${parts})
+endfunction()
+gw_sensor(1.0 text_1_0.c no_stats.c well.c)
+gw_sensor(1.1 text.c no_stats.c well.c)
+gw_sensor(2.0 text.c stats.c well.c)
+gw_sensor(crashes text.c no_stats.c crashes.c)
+gw_sensor(hangs text.c no_stats.c hangs.c)
+gw_sensor(scribbles text.c no_stats.c scribbles.c)
+gw_sensor(never-confirms text.c no_stats.c never_confirms.c)
+gw_example(recovery SOURCES ${CMAKE_SOURCE_DIR}/examples/recovery/main.c)
