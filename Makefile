@@ -10,6 +10,7 @@ preset = cmake --preset $(1) >/dev/null && cmake --build $(BUILD)/$(1) -j $(JOBS
 .DEFAULT_GOAL := help
 .PHONY: help deps build build-% board demo test test-full test-one test-rv32 test-cortex-m measure-rv32 \
         powercut mutants size stack cov lint fuzz bench bench-boot clean
+.PHONY: demo-qemu powercut-qemu
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,9 @@ board: ## bootloader and images for the emulated board (ports/qemu-rv32), in bui
 
 demo: build ## a release from the desk to a verified boot, with a power cut and a bad image on the way
 	@scripts/demo.sh $(BUILD)/host/bin
+
+demo-qemu: build board ## the same with a board in the emulator: factory, updates over its serial line, pulled plugs, recovery
+	@scripts/demo-qemu.sh $(BUILD)/host/bin
 
 test: ## all quick tests, ASan and UBSan included (under 4 minutes)
 	$(call deps,test)
@@ -63,6 +67,9 @@ powercut: ## power cuts at every flash operation, nested to depth 2; REPLAY=stri
 	$(call deps,build)
 	@$(call preset,host,powercut)
 	@$(BUILD)/host/bin/powercut $(if $(REPLAY),--replay "$(REPLAY)",--tier full)
+
+powercut-qemu: build board ## one update on the emulated board, cut at every flash write; SAMPLE=n for some, REPLAY=state for one
+	@tests/qemu/powercut.py --jobs $(JOBS) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(REPLAY),--replay $(REPLAY))
 
 mutants: ## small faults in the code, each of which a named test must catch
 	$(call deps,build)

@@ -104,7 +104,7 @@ class Suite:
 
     def count_exit(self, text):
         self.passed = 0 if self.failed else 1  # run() turns it round on a bad exit code
-        verdicts = re.findall(r"^(?:powercut|mutants|bench|fuzz|lint): (.*)", text, re.M)
+        verdicts = re.findall(r"^(?:powercut|powercut-qemu|demo-qemu|mutants|bench|fuzz|lint): (.*)", text, re.M)
         self.note = self.note or (verdicts[-1] if verdicts else "")
 
     def finish(self):
@@ -161,7 +161,7 @@ def powercut(preset_dir, tier, seconds):
 
 def on_targets(*options):
     """Unit tests and known answers, cross-compiled, under emulation."""
-    seconds = 240 if options else 600
+    seconds = 300 if options else 1800
     return [Suite(f"target-{target}" if options else f"test-{target}",
                   [ROOT / "tests/target/emulate.py", target, *options], "closing", seconds, alone=not options)
             for target in ("rv32", "cortex-m")]
@@ -175,12 +175,14 @@ def quick():
 
 
 def tier_ci():
-    gates = ("lint", "size", "stack", "cov", "demo", "measure-rv32", "help")
-    return [*quick(), build("host"), build("host-clang"), *(make(t) for t in gates)]
+    gates = ("lint", "size", "stack", "cov", "demo", "demo-qemu", "measure-rv32", "help")
+    return [*quick(), build("host"), build("host-clang"), *(make(t) for t in gates),
+            make("powercut-qemu", 900, "SAMPLE=24")]
 
 
 def tier_full():
-    return [*tier_ci(), *on_targets(), make("powercut"), make("mutants", 3600), make("fuzz", 3600), make("bench")]
+    return [*tier_ci(), *on_targets(), make("powercut"), make("powercut-qemu", 3600), make("mutants", 3600),
+            make("fuzz", 3600), make("bench")]
 
 
 def tier_cov():

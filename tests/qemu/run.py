@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+"""The whole way on the emulated board, in half a minute: units from the factory, an update over the serial line with
+the plug pulled in the middle, images that crash or hang, releases that are refused, flash that is wiped.
+
+GODWIT_BIN: folder of the programs; GODWIT_TMP: an empty folder. Ends with `N passed, N failed`.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from board import Board, Dead, copy_unit
+from scene import BIN, Failed, Scene, firmware, godwit
+
+BANK1_USED = 384 * 4096
+TESTS = []
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+class World:
+    """Releases and a unit, made once; each test gets a copy of the unit."""
+
+    def __init__(self, folder):
+        self.scene = Scene(folder)
+        self.rel = {name: self.scene.release(name, image, version, key) for name, image, version, key in (
+            ("1.0", "sensor-1.0", "1.0.0", "author"), ("1.1", "sensor-1.1", "1.1.0", "author"),
+            ("crashes", "sensor-crashes", "1.2.0", "author"), ("hangs", "sensor-hangs", "1.3.0", "author"),
+            ("scribbles", "sensor-scribbles", "1.4.0", "author"), ("forged", "sensor-2.0", "9.9.9", "mallory"))}
+        self.new = self.scene.unit("new", self.rel["1.0"])
+        self.copies = 0
+
+    def unit(self, source=None):
+        self.copies += 1
+        return copy_unit(source or self.new, self.scene / f"unit-{self.copies}")
+
+
+def push(board, release, *options, code=0, says=""):
+    return godwit("push", release, "--tcp", board.address, *options, code=code, says=says)
+
+
+def update(board, release):
+    """Pushes, restarts."""
+    push(board, release, "--restart")
+
+
+def to_1_1(world, board):
+    board.expect(r"sensor 1\.0\S* running from slot A, CONFIRMED, cause power")
+    update(board, world.rel["1.1"])
+    board.expect(r"sensor 1\.1\S* running from slot B, TRYING, cause software")
+    board.expect(r"confirmed")
+
+
+@test
+def a_new_unit_runs_its_first_release(world):
+    with Board(world.unit()) as board:
+        board.expect(r"boot: starts A, CONFIRMED\n")
+        board.expect(r"sensor 1\.0\S* running from slot A, CONFIRMED, cause power")
+        board.send("version\r\n")
+        board.expect(r"1\.0")
+
+
+@test
+def an_update_is_taken_and_confirmed(world):
+    unit = world.unit()
+    with Board(unit) as board:
+        to_1_1(world, board)
+        push(board, world.rel["1.0"], code=1, says="OLDER")
+        push(board, world.rel["forged"], code=1, says="KEY_UNKNOWN")
+        board.restart()
+        board.expect(r"sensor 1\.1\S* running from slot B, CONFIRMED, cause power")
+    shown = godwit("device", "show", unit)
+    if "CONFIRMED" not in shown or "PREVIOUS" not in shown:
+        raise Failed(f"the flash tells another story:\n{shown}")
+    world.updated = unit
+
+
+@test
+def an_update_goes_on_after_the_plug_was_pulled(world):
+    with Board(world.unit()) as board:
+        board.expect(r"sensor 1\.0")
+        with subprocess.Popen([BIN / "godwit", "push", world.rel["1.1"], "--tcp", board.address],
+                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as pushing:
+            half(board)
+            board.restart()
+            said = pushing.stderr.read().decode(errors="replace")
+            if pushing.wait(60) == 0:
+                raise Failed(f"the push was through before the plug was pulled:\n{said}")
+        board.expect(r"sensor 1\.0\S* running from slot A, CONFIRMED, cause power")
+        push(board, world.rel["1.1"], "--restart", says="goes on: ")
+        board.expect(r"sensor 1\.1\S* running from slot B, TRYING, cause software")
+        board.expect(r"confirmed")
+
+
+def half(board):
+    """Until some of slot B is written."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with open(board.unit / "bank1.bin", "rb") as file:
+            file.seek(0x100000 + 5 * 4096)
+            if file.read(4096).strip(b"\xff"):
+                return
+        time.sleep(0.002)
+    raise Dead(f"nothing was written\n{board.tail()}")
+
+
+def comes_back(world, name, cause):
+    with Board(world.unit(world.updated)) as board:
+        board.expect(r"sensor 1\.1\S* running from slot B, CONFIRMED")
+        update(board, world.rel[name])
+        board.expect(r"boot: starts A, TRYING")
+        found = board.expect(r"sensor 1\.1\S* running from slot B, CONFIRMED, cause (\w+)", seconds=90)
+        if found.group(1) not in cause:
+            raise Failed(f"cause {found.group(1)}, expected {cause}")
+        push(board, world.rel[name], code=1, says="REJECTED_BEFORE")
+
+
+@test
+def an_image_that_crashes_is_given_up(world):
+    comes_back(world, "crashes", ("fault",))
+
+
+@test
+def an_image_that_hangs_is_given_up(world):
+    comes_back(world, "hangs", ("watchdog",))
+
+
+@test
+def an_image_that_scribbles_is_given_up(world):
+    comes_back(world, "scribbles", ("fault", "watchdog"))
+
+
+@test
+def a_wiped_board_recovers(world):
+    unit = world.unit()
+    with open(unit / "bank1.bin", "r+b") as file:
+        file.write(b"\xff" * BANK1_USED)
+    with Board(unit) as board:
+        board.expect(r"boot: starts factory, recovery")
+        push(board, world.rel["1.1"], "--trust", world.scene / "trust.cose", "--restart")
+        board.expect(r"sensor 1\.1\S* running from slot \w, TRYING")
+        board.expect(r"confirmed")
+
+
+def main():
+    firmware()
+    folder = Path(os.environ.get("GODWIT_TMP") or tempfile.mkdtemp(prefix="godwit-qemu-")) / "qemu"
+    world = World(folder)
+    passed = failed = 0
+    for function in TESTS:
+        start = time.monotonic()
+        try:
+            function(world)
+            passed += 1
+            print(f"ok      {function.__name__.replace('_', ' ')}, {time.monotonic() - start:.1f} s", flush=True)
+        except (Dead, Failed) as why:
+            failed += 1
+            print(f"FAILED  {function.__name__.replace('_', ' ')}: {why}", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    print(f"qemu: {passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
