@@ -642,7 +642,7 @@ static void gw_restart(struct gw_patch *p)
     for (uint32_t i = 0; i < GW_W_COUNT * GW_INPUTS; i++) {
         m.w[i] = 65536 / 2;
     }
-    p->map.count = 0;
+    p->map.count = p->map.now = 0;
     p->map.room = (uint16_t)GW_MAP_ROOM(p->h.profile);
     p->copy_left = p->match_left = p->diagonal = p->run = p->misses = 0;
     p->old_at = p->np;
