@@ -61,7 +61,7 @@ struct maker {
     const struct gwh_patch_options *options;
     struct gw_span old, fresh;
     struct gwh_plan copies, plan; /* plan: of the best so far */
-    uint8_t *literal;
+    uint64_t cost; /* of the best so far */
 };
 
 /* Copies with literals between them. */
@@ -79,35 +79,52 @@ static int plain_plan(struct gwh_plan *plan, const struct gwh_plan *copies)
     return e == GW_OK ? gwh_plan_add(plan, GWH_LITERAL, at, plan->h.new_size - at, 0) : e;
 }
 
-/* Tries searches; the copies of the cheapest are in m->copies. */
+/* One search; its copies replace those in m->copies if they make a cheaper plan. */
+static int try_search(struct maker *m, const int32_t *suffixes, const uint8_t *old, const uint8_t *fresh,
+                      uint32_t least)
+{
+    struct gwh_plan c = m->copies;
+    uint64_t cost = 0;
+    c.piece = NULL;
+    c.count = c.room = 0;
+    int e = gwh_search(&c, suffixes, old, fresh, least);
+    e = e == GW_OK ? plain_plan(&m->plan, &c) : e;
+    e = e == GW_OK ? gwh_run(&m->plan, NULL, NULL, NULL, &cost) : e;
+    if (getenv("TRACE")) {
+        fprintf(stderr, "search %u: %u copies, cost %.0f\n", least, c.count, (double)cost / 64 / 8);
+    }
+    if (e == GW_OK && cost < m->cost) {
+        struct gwh_piece *worse = m->copies.piece;
+        m->cost = cost;
+        m->copies = c;
+        c.piece = worse;
+    }
+    free(c.piece);
+    return e;
+}
+
+/* Searches in images as they are and in images with their addresses blanked: each finds what the other misses. */
 static int find_copies(struct maker *m)
 {
-    static const uint32_t least[] = {8, 4, 16, 32};
+    static const uint32_t least[] = {8, 32, 16};
     uint32_t old_n = (uint32_t)m->old.n, new_n = (uint32_t)m->fresh.n;
     uint8_t *old = malloc(old_n + 1), *fresh = malloc(new_n + 1);
     int32_t *suffixes = malloc(((size_t)old_n + 1) * 4);
-    uint64_t best = UINT64_MAX, cost;
     int e = old != NULL && fresh != NULL && suffixes != NULL ? GW_OK : GW_ERR_SPACE;
-    if (e == GW_OK) {
-        gwh_domain(m->plan.isa, &m->plan.h, 0, m->old.p, old_n, GWH_MASKED, old, NULL);
-        gwh_domain(m->plan.isa, &m->plan.h, 1, m->fresh.p, new_n, GWH_MASKED, fresh, NULL);
-        e = divsufsort(old, suffixes, (int32_t)old_n) == 0 ? GW_OK : GW_ERR_SPACE;
-    }
-    uint32_t tries = getenv("TRIES") ? (uint32_t)atoi(getenv("TRIES")) : 1;
-    for (uint32_t i = 0; i < tries && e == GW_OK; i++) {
-        struct gwh_plan c = m->copies;
-        c.piece = NULL;
-        c.count = c.room = 0;
-        e = gwh_search(&c, suffixes, old, fresh, least[i]);
-        e = e == GW_OK ? plain_plan(&m->plan, &c) : e;
-        e = e == GW_OK ? gwh_run(&m->plan, NULL, NULL, NULL, &cost) : e;
-        if (e == GW_OK && cost < best) {
-            struct gwh_piece *worse = m->copies.piece;
-            best = cost;
-            m->copies = c;
-            c.piece = worse;
+    uint32_t tries = getenv("TRIES") ? (uint32_t)atoi(getenv("TRIES")) : 2;
+    m->cost = UINT64_MAX;
+    for (unsigned blank = 0; blank < 2 && e == GW_OK; blank++) {
+        if (blank != 0) {
+            gwh_domain(m->plan.isa, &m->plan.h, 0, m->old.p, old_n, GWH_MASKED, old, NULL);
+            gwh_domain(m->plan.isa, &m->plan.h, 1, m->fresh.p, new_n, GWH_MASKED, fresh, NULL);
+        } else {
+            memcpy(old, m->old.p, old_n);
+            memcpy(fresh, m->fresh.p, new_n);
         }
-        free(c.piece);
+        e = divsufsort(old, suffixes, (int32_t)old_n) == 0 ? GW_OK : GW_ERR_SPACE;
+        for (uint32_t i = 0; i < tries && e == GW_OK; i++) {
+            e = try_search(m, suffixes, old, fresh, least[i]);
+        }
     }
     free(old);
     free(fresh);

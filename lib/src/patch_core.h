@@ -255,7 +255,7 @@ static bool gw_group_byte(struct gw_patch *p, const struct gw_model *m, const ui
     if (open && last) {
         hit = 0;
     } else {
-        hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + 32 + open + 2 * (kind != 0)) * GW_INPUTS, hit, 15);
+        hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + 32 + open + 2 * (kind != 0)) * GW_INPUTS, hit, 15, true);
     }
     gw_emit(p, hit != 0 ? made : gw_miss(p, m, made, old[0], kind, want != NULL ? *want : 0));
     gw_note(p, hit != 0, 1);
@@ -308,7 +308,7 @@ static bool gw_group_field(struct gw_patch *p, const struct gw_model *m, struct 
     uint16_t *c[4] = {gw_hit_counter(m, u, !open), &m->c[GW_C_HIST + 128 + (p->misses & 127)],
                       gw_pool(m, 7u << 24, f->kind << 16 | (f->target & 0xffff)),
                       &m->c[GW_C_RUN + (run * 2 + open) * 4 + (p->np & 3)]};
-    hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + f->kind * 4u + u->guess.sure) * GW_INPUTS, hit, 15);
+    hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + f->kind * 4u + u->guess.sure) * GW_INPUTS, hit, 15, true);
     bool exact = hit != 0;
     if (!exact && u->guess.two) {
         memcpy(first, made, sizeof first);
@@ -355,7 +355,7 @@ static bool gw_group_right(struct gw_patch *p, const struct gw_model *m, const u
     uint16_t *c[3] = {&m->c[GW_C_GROUP + size * 16 + bucket], &m->c[GW_C_GHIST + (p->misses & 63)],
                       gw_pool(m, 8u << 24, gw_le16(g->made) << 8 | g->made[2])};
     return gw_mix(p, c, 3, m->w + (GW_W_GROUP + size) * GW_INPUTS,
-                  want != NULL && memcmp(want, g->made, g->size) == 0, 15) != 0;
+                  want != NULL && memcmp(want, g->made, g->size) == 0, 15, true) != 0;
 }
 
 /* All of it was: put it out at once. */
@@ -640,9 +640,9 @@ static void gw_restart(struct gw_patch *p)
         m.c[i] = 0x8000;
     }
     for (uint32_t i = 0; i < GW_W_COUNT * GW_INPUTS; i++) {
-        m.w[i] = 65536 / 2;
+        m.w[i] = 16384 / 2;
     }
-    p->map.count = 0;
+    p->map.count = p->map.now = 0;
     p->map.room = (uint16_t)GW_MAP_ROOM(p->h.profile);
     p->copy_left = p->match_left = p->diagonal = p->run = p->misses = 0;
     p->old_at = p->np;

@@ -21,12 +21,6 @@ static void set_use(struct gw_interval *i, uint32_t use)
     i->shift_use = (i->shift_use & ~255) | (int32_t)use;
 }
 
-static void touch(struct gw_interval *i)
-{
-    uint32_t use = (uint32_t)i->shift_use & 255;
-    set_use(i, use < 240 ? use + 8 : 255);
-}
-
 /* Number of intervals that begin at or before `a`. */
 static uint32_t rank(const struct gw_patch_map *m, const struct gw_interval *v, uint32_t a)
 {
@@ -49,7 +43,7 @@ struct gw_patch_guess gw_map_get(const struct gw_patch_map *m, struct gw_interva
     if (i > 0 && a <= v[i - 1].hi) {
         g.shift = shift_of(&v[i - 1]);
         g.sure = 3;
-        touch(&v[i - 1]);
+        set_use(&v[i - 1], m->now);
         return g;
     }
     if (i > 0 && a - v[i - 1].hi < FAR) {
@@ -78,21 +72,22 @@ static void remove_at(struct gw_patch_map *m, struct gw_interval *v, uint32_t i,
     m->count = (uint16_t)(m->count - n);
 }
 
-/* Makes room for one more: the least used goes, and all others age. */
+/* Makes room for one more: the one that was not used for longest goes; wide ones have credit. */
 static void evict(struct gw_patch_map *m, struct gw_interval *v)
 {
-    uint32_t worst = 0, least = UINT32_MAX;
+    uint32_t worst = 0, most = 0;
     for (uint32_t i = 0; i < m->count; i++) {
-        uint32_t use = (uint32_t)v[i].shift_use & 255, width = v[i].hi - v[i].lo;
-        uint32_t worth = use + (width > 4095 ? 4095 : width) / 64;
-        if (worth < least) {
-            least = worth;
+        uint32_t age = (m->now - (uint32_t)v[i].shift_use) & 255, width = (v[i].hi - v[i].lo) >> 7;
+        uint32_t due = 256 + age - (width < 255 ? width : 255);
+        if (due > most) {
+            most = due;
             worst = i;
         }
-        if (use > 0) {
-            set_use(&v[i], use - 1);
+        if (age == 255) { /* stays as old as it can be told */
+            set_use(&v[i], (m->now + 2u) & 255);
         }
     }
+    m->now++;
     remove_at(m, v, worst, 1);
 }
 
@@ -137,7 +132,7 @@ static void join(struct gw_patch_map *m, struct gw_interval *v, uint32_t i)
     if (i + 1 < m->count && (v[i].shift_use ^ v[i + 1].shift_use) >> 8 == 0 && v[i + 1].lo - v[i].hi < NEAR) {
         v[i].hi = v[i + 1].hi;
         remove_at(m, v, i + 1, 1);
-        touch(&v[i]);
+        set_use(&v[i], m->now);
     }
 }
 
@@ -148,14 +143,14 @@ void gw_map_put(struct gw_patch_map *m, struct gw_interval *v, uint32_t lo, uint
     }
     uint32_t i = rank(m, v, lo);
     if (i > 0 && hi <= v[i - 1].hi && shift_of(&v[i - 1]) == shift) {
-        touch(&v[i - 1]);
+        set_use(&v[i - 1], m->now);
         return;
     }
     while (m->count + 2u > m->room) {
         evict(m, v);
     }
     i = carve(m, v, lo, hi);
-    insert_at(m, v, i, (struct gw_interval){lo, hi, shift * 256 + 16});
+    insert_at(m, v, i, (struct gw_interval){lo, hi, shift * 256 + m->now});
     join(m, v, i);
     if (i > 0) {
         join(m, v, i - 1);

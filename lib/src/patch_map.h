@@ -11,7 +11,7 @@
 
 struct gw_interval {
     uint32_t lo, hi; /* inclusive */
-    int32_t shift_use; /* shift << 8 | use */
+    int32_t shift_use; /* shift << 8 | when it was used last */
 };
 
 struct gw_patch_guess gw_map_get(const struct gw_patch_map *m, struct gw_interval *v, uint32_t address);

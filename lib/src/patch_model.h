@@ -58,30 +58,28 @@ struct gw_model {
     unsigned shift;          /* 32 - log2 of the pool */
 };
 
+/* 200 * logit of a probability in 1/4096: in steps of 32 / 4096, finer near the ends. */
 static inline int gw_stretch(uint32_t p12)
 {
-    uint32_t q = p12 < 2048 ? p12 : 4095 - p12;
-    int s = gw_patch_stretch[q < 128 ? q : 120 + q / 16];
-    return p12 < 2048 ? -s : s;
+    if (p12 - 128 < 3840) {
+        return gw_patch_stretch[p12 >> 5];
+    }
+    return p12 < 128 ? gw_patch_stretch[128 + p12] : -gw_patch_stretch[128 + 4095 - p12];
 }
 
 /* 200 * logit -> 16 bits of probability, 32..65504. */
 static inline uint32_t gw_squash(int d)
 {
-    uint32_t a = (uint32_t)(d < 0 ? -d : d), i = a >> 6, p;
-    if (i >= 32) {
-        p = 65535u - 32u;
-    } else {
-        p = gw_patch_squash[i] + ((gw_patch_squash[i + 1] - gw_patch_squash[i]) * (a & 63) >> 6);
-    }
-    return d < 0 ? 65536u - p : p;
+    d = d > 2047 ? 2047 : d < -2047 ? -2047 : d;
+    uint32_t i = (uint32_t)(d + 2048) >> 6, f = (uint32_t)(d + 2048) & 63;
+    return gw_patch_squash[i] + ((uint32_t)(gw_patch_squash[i + 1] - gw_patch_squash[i]) * f >> 6);
 }
 
 static inline void gw_learn(uint16_t *c, unsigned bit, unsigned limit)
 {
-    uint32_t n = *c & 15u, p = *c | 8u;
-    p += bit ? (65535u - p) * gw_patch_rate[n] >> 16 : 0u - (p * gw_patch_rate[n] >> 16);
-    *c = (uint16_t)((p & 0xfff0u) | (n < limit ? n + 1 : n));
+    int n = *c & 15, p = *c | 8;
+    p += ((bit != 0 ? 65535 : 0) - p) * (int)gw_patch_rate[n] >> 16;
+    *c = (uint16_t)((p & 0xfff0) | (n + (n < (int)limit)));
 }
 
 /* One decision by one counter. */
@@ -93,21 +91,21 @@ static inline unsigned gw_bit(struct gw_patch *p, uint16_t *c, unsigned bit, uns
     return bit;
 }
 
-/* One decision by n counters. `rate`: how fast the weights learn. */
+/* One decision by n counters. Weights wrap around if a hostile patch drives them there: the same on all machines. */
 static inline unsigned gw_mix(struct gw_patch *p, uint16_t *const *c, unsigned n, int32_t *w, unsigned bit,
-                              unsigned limit)
+                              unsigned limit, bool fine)
 {
-    int st[GW_INPUTS], dot = 0;
+    int st[GW_INPUTS];
+    uint32_t dot = 0;
     for (unsigned i = 0; i < n; i++) {
-        st[i] = gw_stretch(*c[i] >> 4);
-        dot += w[i] * st[i] >> 8; /* below 2^31: |w| < 2^19, |st| < 2^11 */
+        st[i] = fine ? gw_stretch(*c[i] >> 4) : gw_patch_stretch[*c[i] >> 9];
+        dot += (uint32_t)w[i] * (uint32_t)st[i];
     }
-    uint32_t p16 = gw_squash(dot >> 8);
+    uint32_t p16 = gw_squash((int32_t)dot >> 14);
     bit = gw_code_bit(p, p16, bit);
-    int error = ((int)(bit << 16) - (int)p16) >> 4;
+    int error = ((bit != 0 ? 65536 : 0) - (int)p16) * 3 >> 5;
     for (unsigned i = 0; i < n; i++) {
-        int v = w[i] + ((st[i] * error * 3 + (1 << 11)) >> 12);
-        w[i] = v > 524287 ? 524287 : v < -524287 ? -524287 : v;
+        w[i] = (int32_t)((uint32_t)w[i] + (uint32_t)((st[i] * error + (1 << 12)) >> 13));
         gw_learn(c[i], bit, limit);
     }
     return bit;
@@ -128,7 +126,7 @@ static inline uint32_t gw_byte(struct gw_patch *p, const struct gw_model *m, con
         for (unsigned k = 0; k < n; k++) {
             c[k] = gw_pool(m, hash[k], node);
         }
-        node = node << 1 | gw_mix(p, c, n, w, value >> i & 1, 15);
+        node = node << 1 | gw_mix(p, c, n, w, value >> i & 1, 15, false);
     }
     return node & 255;
 }

@@ -6,8 +6,8 @@
 
 #include <stdint.h>
 
-extern const int16_t gw_patch_stretch[248];
-extern const uint16_t gw_patch_squash[34];
+extern const int16_t gw_patch_stretch[256];
+extern const uint16_t gw_patch_squash[65];
 extern const uint16_t gw_patch_rate[16];
 
 #endif

@@ -94,6 +94,7 @@ struct gw_patch_guess {
 
 struct gw_patch_map {
     uint16_t count, room;
+    uint8_t now; /* time in evictions */
 };
 
 struct gw_patch_unit {
