@@ -60,6 +60,8 @@ int gw_decode_aim(struct gw_install *inst, enum gw_install_phase phase)
         err = gw_component_area(inst->config->dev, (enum gw_slot)inst->slot, c.kind, c.id, &inst->target);
     }
     inst->phase = (uint8_t)phase;
+    inst->decoding = 0;
+    inst->out_n = inst->piece = 0;
     inst->goal = inst->variant.size;
     if (phase == GW_PHASE_STORE) {
         inst->target = inst->stage;
@@ -72,8 +74,6 @@ int gw_decode_begin(struct gw_install *inst)
 {
     struct gw_area last;
 
-    inst->decoding = 0;
-    inst->out_n = 0;
     inst->stream_at = 0;
     inst->precursor_ok = 0;
     inst->phase = GW_PHASE_RAW;
@@ -227,19 +227,15 @@ static int feed(struct gw_install *inst)
 }
 
 /* At the start of a restart unit: where it begins in the payload, and the hash of the frame that it begins in. */
-static GW_NOINLINE int mark(struct gw_install *inst)
+static int mark(struct gw_install *inst, uint32_t next)
 {
-    uint8_t r[GW_RECORD_MAX];
-    uint32_t n = 0, next = inst->config->codec->next(decoder(inst));
     uint32_t frame = next / inst->payload.frame_size;
 
-    int err = gw_journal_get(inst->config->dev->journal, GW_REC_PROGRESS, r, sizeof r, &n);
-    if (err != GW_OK || n <= GW_PROGRESS_STREAM || next == 0 ||
-        (frame != inst->frames.frame && frame + 1 != inst->frames.frame)) {
-        return err; /* no mark: a reset goes back further */
+    if (frame != inst->frames.frame && frame + 1 != inst->frames.frame) {
+        return GW_OK; /* a reset goes back further */
     }
     inst->stream_at = next;
-    return gw_install_note_as(inst, r, n);
+    return gw_install_note(inst);
 }
 
 /* Writes what was decoded. */
@@ -263,9 +259,8 @@ static int flush(struct gw_install *inst)
     inst->written += inst->out_n;
     inst->out_n = 0;
     inst->salvage = 0;
-    uint32_t unit = decoder(inst)->h.unit;
-    bool marks = inst->phase == GW_PHASE_STREAM && unit != 0 && inst->written % unit == 0 && inst->decoding == 1;
-    err = marks ? mark(inst) : GW_OK;
+    uint32_t next = inst->phase == GW_PHASE_STREAM ? inst->config->codec->next(decoder(inst)) : 0;
+    err = next != 0 && inst->decoding == 1 ? mark(inst, next) : GW_OK;
     return err == GW_OK ? GW_MORE : err;
 }
 

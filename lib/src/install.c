@@ -87,9 +87,16 @@ int gw_install_note_as(struct gw_install *inst, uint8_t *r, uint32_t n)
 
 int gw_install_note(struct gw_install *inst)
 {
-    uint8_t r[GW_PROGRESS_RECORD];
+    uint8_t r[GW_RECORD_MAX];
+    uint32_t n = 0;
 
-    return gw_install_note_as(inst, r, sizeof r);
+    if (inst->phase == GW_PHASE_STREAM && inst->written > 0) { /* the header stays in it */
+        int err = gw_journal_get(inst->config->dev->journal, GW_REC_PROGRESS, r, sizeof r, &n);
+        if (err != GW_OK) {
+            return err;
+        }
+    }
+    return gw_install_note_as(inst, r, n > GW_PROGRESS_STREAM ? n : GW_PROGRESS_RECORD);
 }
 
 /* The plan's payload, or the one that an earlier attempt had to take instead of it. */
