@@ -69,7 +69,9 @@ static json_t *show_status(const struct gwh_status *s)
     (void)json_object_set_new(o, "class", gwh_show_uuid(s->class_id));
     (void)json_object_set_new(o, "hardware", json_integer(s->hardware));
     (void)json_object_set_new(o, "slot", json_string(gwp_slot_name(s->slot)));
-    (void)json_object_set_new(o, "state at boot", json_string(gwp_state_name(s->state)));
+    if (s->slot <= GW_SLOT_B) {
+        (void)json_object_set_new(o, "state at boot", json_string(gwp_state_name(s->state)));
+    }
     if (s->order.sequence != 0) {
         (void)json_object_set_new(o, "release", gwh_show_order(s->order));
     }
@@ -125,8 +127,9 @@ static int push_release(const struct gwh_args *a, struct gwh_push *p, struct gwh
         e = gwh_push_release(p, &r, &done, err);
     }
     if (e == GWH_OK) {
-        gwh_note("the device has release %u.%u: STAGED (%u payload bytes sent, %u were there)", (unsigned)done.order.epoch,
-                 (unsigned)done.order.sequence, (unsigned)done.sent, (unsigned)done.at_first);
+        gwh_note("the device has release %u.%u: STAGED (%u payload bytes sent, %u were there)",
+                 (unsigned)done.order.epoch, (unsigned)done.order.sequence, (unsigned)done.sent,
+                 (unsigned)done.at_first);
     }
     gwh_release_free(&r);
     return e == GWH_OK ? e : advise(e, err);

@@ -83,6 +83,7 @@ int gwh_line_tcp(struct gwh_line *l, const char *address, struct gwh_error *err)
         (void)gwh_fail_errno(err, "cannot connect to %s", address);
         return gwh_hint(err, "is the device on, and is nobody else connected to it?");
     }
+    l->is_tcp = true;
     start(l, fd);
     return GWH_OK;
 }
@@ -181,12 +182,25 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/*
+ * The other end may send its answer byte by byte (an emulated serial port does) and wait after the first one for our
+ * acknowledgement: without this each answer takes 40 ms more. The system forgets it, so it is said again and again.
+ */
+static void acknowledge_at_once(const struct gwh_line *l)
+{
+    int on = 1;
+    if (l->is_tcp) {
+        (void)setsockopt(l->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+    }
+}
+
 /* Reads until a packet is whole (1), the time is over (0), or the line is gone (-1). */
 static int receive(struct gwh_line *l, uint64_t until)
 {
     while (!l->reader.full) {
         uint64_t now = now_ms();
         struct pollfd p = {.fd = l->fd, .events = POLLIN};
+        acknowledge_at_once(l);
         int ready = now < until ? poll(&p, 1, (int)(until - now)) : 0;
         uint8_t byte;
         if (ready == 0) {

@@ -25,6 +25,7 @@ struct gwh_line {
     char console[240];
     size_t console_n;
     uint8_t number;
+    bool is_tcp;
     uint32_t repeated; /* requests that had to be sent again */
     int error;         /* errno of a failed write */
 };

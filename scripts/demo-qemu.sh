@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The demo on a board: real firmware for RV32IMC in the emulator, from the factory on, updated over its serial line.
-# The plug is pulled in the middle; a bad image is given up by itself; a forged and an older release are refused; flash is
-# wiped, and the factory's recovery image takes a release again.
+# The plug is pulled in the middle; a bad image is given up by itself; a forged and an older release are refused; flash
+# is wiped, and the factory's recovery image takes a release again.
 #
 #   scripts/demo-qemu.sh [folder of the programs]
 #

@@ -5,7 +5,7 @@
 
 void fault_at_start(void)
 {
-    __builtin_trap();
+    __asm__ volatile("unimp");
 }
 
 bool fault_is_well(void)

@@ -1,6 +1,6 @@
 /*
- * scribbles.c - a version that goes wild at its start: overwrites its stack, its code, the record of the last reset, and
- * tries the flash. How it ends is open; that the flash is unharmed is the board's promise.
+ * scribbles.c - a version that goes wild at its start: overwrites its stack, its code, the record of the last reset,
+ * and tries the flash. How it ends is open; that the flash is unharmed is the board's promise.
  */
 #include "sensor.h"
 

@@ -57,15 +57,15 @@ static uint32_t now(void *ctx)
     return (uint32_t)time(NULL);
 }
 
-static void say(const struct listening *l, const char *text)
+static void say(struct listening *l, const char *text)
 {
-    put((void *)(uintptr_t)l, (const uint8_t *)text, strlen(text));
-    put((void *)(uintptr_t)l, (const uint8_t *)"\n", 1);
+    put(l, (const uint8_t *)text, strlen(text));
+    put(l, (const uint8_t *)"\n", 1);
 }
 
 static void on_event(void *ctx, int status)
 {
-    const struct listening *l = ctx;
+    struct listening *l = ctx;
     char line[200];
     if (status < 0) {
         (void)snprintf(line, sizeof line, "update: %s: %s", gw_error_name(status), gw_strerror(status));

@@ -61,7 +61,7 @@ void hostline_raw(struct hostline *h, const void *bytes, size_t n);
 uint8_t hostline_ask(struct hostline *h, uint8_t type, const void *body, size_t n);
 /* OFFER, then the offer itself: the first answer that is not a WANT for it. */
 uint8_t hostline_begin(struct hostline *h);
-/* Answers what is wanted until it is no payload, or `packets` DATA were answered (0: no end). piece: most bytes in each. */
+/* Answers what is wanted until it is no payload, or `packets` DATA were answered (0: no end); `piece` bytes at most. */
 uint8_t hostline_go_on(struct hostline *h, unsigned packets, uint32_t piece);
 /* Fields of the last answer. */
 uint32_t hostline_u32(const struct hostline *h, unsigned at); /* in the body */

@@ -1,8 +1,8 @@
 /*
  * cmocka.h - the part of cmocka that Godwit's tests use, for programs without an operating system.
  *
- * The same names and meanings, so that one test file compiles for the PC and for a target. What is not here is not used
- * by any test that runs on a target: mocks, leak checks, XML and TAP. A failure leaves the test by longjmp, the next one
+ * The same names and meanings, so that one test file compiles for the PC and for a target. What is not here is used by
+ * no test that runs on a target: mocks, leak checks, XML and TAP. A failure leaves the test by longjmp, the next one
  * runs; the exit code is the number of failures (at most 99).
  */
 #ifndef TARGET_CMOCKA_H

@@ -1,4 +1,4 @@
-/* measure_psa.c - the port of applications: PSA, with Mbed TLS's own curves. Random numbers only blind the arithmetic. */
+/* measure_psa.c - the port of applications: PSA, with Mbed TLS's own curves. */
 #include <stdio.h>
 #include <sys/random.h>
 

@@ -1,4 +1,4 @@
-/* ecp_config.h - Mbed TLS for measure_ecp.c: the general curves with P-256 alone, nothing that verifying does not need. */
+/* ecp_config.h - Mbed TLS for measure_ecp.c: the general curves with P-256 alone, and SHA-256. */
 #define MBEDTLS_SHA256_C
 #define MBEDTLS_SHA256_SMALLER
 #define MBEDTLS_BIGNUM_C
