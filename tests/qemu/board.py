@@ -111,8 +111,8 @@ class Board:
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         lock = locked(self.unit)
-        line = f"socket,id=line,fd={listener.fileno()},server=on,wait=off,nodelay=on,logfile={self.console},logappend=on"
-        serial = ["-chardev", line, "-serial", "chardev:line"]
+        line = f"socket,id=line,fd={listener.fileno()},server=on,wait=off,nodelay=on"
+        serial = ["-chardev", f"{line},logfile={self.console},logappend=on", "-serial", "chardev:line"]
         self.process = subprocess.Popen(command(self.unit, serial, **self.options), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=open(self.work / "stderr", "wb"),
                                         pass_fds=[listener.fileno(), lock])
@@ -169,7 +169,8 @@ class Board:
             try:
                 return self.expect(pattern, 4, forbid)
             except Dead:
-                if left == 0 or self.process.poll() is not None or (forbid and re.search(forbid, self.text()[self.at:])):
+                said = self.text()[self.at:]
+                if left == 0 or self.process.poll() is not None or (forbid and re.search(forbid, said)):
                     raise
             finally:
                 self.hang_up()

@@ -6,6 +6,7 @@ GODWIT_BIN: folder of the programs; GODWIT_TMP: an empty folder. Ends with `N pa
 """
 import concurrent.futures
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from board import Board, Dead, copy_unit
 from scene import BIN, Failed, Scene, firmware, godwit
 
 BANK1_USED = 384 * 4096
+FRAME = 4096 + 32
 TESTS = []
 
 
@@ -88,8 +90,12 @@ def an_update_goes_on_after_the_plug_was_pulled(world):
             said = pushing.stderr.read().decode(errors="replace")
             if pushing.wait(60) == 0:
                 raise Failed(f"the push was through before the plug was pulled:\n{said}")
+        reached = [int(n) for n in re.findall(r"%  (\d+) of", said)]
         board.expect(r"sensor 1\.0\S* running from slot A, CONFIRMED, cause power")
-        push(board, world.rel["1.1"], "--restart", says="goes on: ")
+        again = push(board, world.rel["1.1"], "--restart", says="goes on: ")
+        kept = int(re.search(r"goes on: (\d+) of", again).group(1))
+        if kept < max(reached, default=0) - FRAME or kept < FRAME:
+            raise Failed(f"{kept} bytes were kept of {reached} that the device had confirmed")
         board.expect(r"sensor 1\.1\S* running from slot B, TRYING, cause software")
         board.expect(r"confirmed")
 
