@@ -225,7 +225,10 @@ static void put(void *ctx, const uint8_t *bytes, size_t n)
     uint64_t until = now_ms() + GWH_LINE_WAIT_MS;
     while (n > 0 && l->error == 0) {
         struct pollfd p = {.fd = l->fd, .events = POLLOUT};
-        ssize_t sent = write(l->fd, bytes, n);
+        ssize_t sent = send(l->fd, bytes, n, MSG_NOSIGNAL);
+        if (sent < 0 && errno == ENOTSOCK) {
+            sent = write(l->fd, bytes, n);
+        }
         if (sent >= 0) {
             bytes += sent;
             n -= (size_t)sent;

@@ -96,8 +96,8 @@ type_it godwit device provision --id unit1 --vendor example.com --class sensor -
 power_on
 sees 'sensor 1\.0'
 
-say "3. Negative temperatures are printed wrong: 1.1 mends that. It comes over the serial line. The plug is pulled in the
-   middle: the emulator is killed."
+say "3. Negative temperatures are printed wrong: 1.1 mends that. It comes over the serial line. The plug is pulled in
+   the middle: the emulator is killed."
 printf '  $ godwit push rel-1.1.0 --tcp %s\n' "$line"
 godwit push rel-1.1.0 --tcp "$line" --restart >push.out 2>&1 &
 push=$!

@@ -161,7 +161,7 @@ def powercut(preset_dir, tier, seconds):
 
 def on_targets(*options):
     """Unit tests and known answers, cross-compiled, under emulation."""
-    seconds = 240 if options else 600
+    seconds = 300 if options else 1800
     return [Suite(f"target-{target}" if options else f"test-{target}",
                   [ROOT / "tests/target/emulate.py", target, *options], "closing", seconds, alone=not options)
             for target in ("rv32", "cortex-m")]

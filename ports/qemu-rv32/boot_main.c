@@ -13,7 +13,7 @@
 static struct gw_journal journal;
 static uint8_t memory[GW_VERIFY_MEMORY];
 
-/* A reason by number; the bootloader has no room for words: `godwit reasons` explains. */
+/* By number: `godwit reasons` explains. */
 static void say_reason(unsigned reason)
 {
     if (reason != 0) {
@@ -53,7 +53,6 @@ static _Noreturn void recover(int error, const struct gw_handover *h)
 static int load(const struct gw_device *device, const struct gw_image *image)
 {
     int error = GW_ERR_IMAGE_DIGEST;
-
     for (unsigned i = 0; error != GW_OK && i < LOADS; i++) {
         error = gw_image_load(device, image, (void *)(uintptr_t)BOARD_IMAGE, BOARD_IMAGE_ROOM);
     }

@@ -5,9 +5,8 @@
  * What the model allows and a part does not is refused here: setting a bit by programming, writing bank 0. The model's
  * own erase block is 256 KB; a 4 KB sector is erased by a buffered write of ff, as one command.
  *
- * While a command runs the whole bank answers with its status instead of its content. So everything from the first
- * command to the return to reading runs from RAM (.ramfunc) and calls nothing outside: on many parts the code itself
- * would be gone meanwhile. Interrupts are off (this board takes none).
+ * While a command runs the whole bank answers with its status. So everything from the first command to the return to
+ * reading runs from RAM (.ramfunc) and calls nothing outside: on many parts the code itself would be gone meanwhile.
  *
  * Worst times, seen on a loaded PC: 4 KB written 2 ms, a sector erased 2 ms. A part takes 3 ms and 400 ms.
  */
@@ -19,8 +18,7 @@
 #define BANK1_END (BOARD_BANK1 + 384u * BOARD_SECTOR)
 #define POLLS 50000000u /* a part that takes longer is broken */
 
-/* Every command goes to both parts at once. */
-#define BOTH(command) ((uint32_t)(command) << 16 | (uint32_t)(command))
+#define BOTH(command) ((uint32_t)(command) << 16 | (uint32_t)(command)) /* to both parts at once */
 #define CMD_WRITE_BUFFER BOTH(0xe8) /* then words - 1, the words, CONFIRM */
 #define CMD_CONFIRM BOTH(0xd0)
 #define CMD_CLEAR_STATUS BOTH(0x50)

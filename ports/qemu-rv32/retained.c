@@ -10,7 +10,7 @@
 #include "board.h"
 #include "registers.h"
 
-#define MARK 0x47570000u    /* "GW", and the cause */
+#define MARK 0x47570000u /* "GW", and the cause */
 #define MARK_WORD REG32(BOARD_RETAINED)
 #define CHECK_WORD REG32(BOARD_RETAINED + 4) /* its complement */
 #define FAULT_WORD(i) REG32(BOARD_RETAINED + 8 + 4 * (i)) /* mcause, mepc, mtval: written by start.S */

@@ -1,17 +1,14 @@
 /*
  * rng.c - random numbers: virtio entropy device (virtio 1.1, sections 4.2 and 5.4), modern MMIO transport.
  *
- * One queue, one buffer: a request is put into the available ring, the device fills as much of the buffer as it likes
- * and says how much in the used ring. Whoever asks for more asks again.
+ * One queue, one buffer: it goes into the available ring; the device fills what it likes, and says so in the used one.
  */
 #include <string.h>
 
 #include "board.h"
 #include "registers.h"
 
-#define VIRTIO_FIRST 0x10001000u
-#define VIRTIO_STEP 0x1000u
-#define VIRTIO_COUNT 8u
+#define VIRTIO(i) (0x10001000u + (i) * 0x1000u) /* eight places */
 #define MAGIC 0x74726976u
 #define VERSION_1 1u /* feature bit 32: bit 0 of word 1 */
 enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8 };
@@ -33,8 +30,7 @@ static uint32_t device; /* register base; 0: not looked for yet */
 
 static uint32_t find(void)
 {
-    for (uint32_t i = 0; i < VIRTIO_COUNT; i++) {
-        uint32_t d = VIRTIO_FIRST + i * VIRTIO_STEP;
+    for (uint32_t i = 0, d = VIRTIO(0); i < 8; d = VIRTIO(++i)) {
         if (REG32(d + R_MAGIC) == MAGIC && REG32(d + R_VERSION) == 2 && REG32(d + R_DEVICE) == 4) {
             return d;
         }
@@ -49,7 +45,6 @@ static uint32_t start(void)
     if (d == 0) {
         return 0;
     }
-    memset(&queue, 0, sizeof queue);
     REG32(d + R_STATUS) = 0; /* reset */
     REG32(d + R_STATUS) = ACKNOWLEDGE | DRIVER;
     REG32(d + R_FEATURES_WORD) = 1;

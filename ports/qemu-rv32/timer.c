@@ -46,8 +46,5 @@ void board_wait(uint32_t us)
     PLIC_ENABLE = 1u << UART_IRQ;
     CSR_WRITE(mie, MIE_TIMER | MIE_EXTERNAL);
     __asm__ volatile("wfi");
-    uint32_t irq = PLIC_CLAIM;
-    if (irq != 0) {
-        PLIC_CLAIM = irq; /* done; raised again while the byte is not read */
-    }
+    PLIC_CLAIM = PLIC_CLAIM; /* claimed, done; raised again while the byte is not read. 0 does no harm */
 }

@@ -1,6 +1,5 @@
 /*
- * uart.c - the serial line: a 16550 (National Semiconductor's data sheet), 8 bits, polled, with its FIFO of
- * 16 bytes.
+ * uart.c - the serial line: a 16550 (National Semiconductor's data sheet), 8 bits, polled, with its FIFO of 16 bytes.
  */
 #include <string.h>
 
@@ -14,10 +13,23 @@
 #define LINE REG8(UART + 3)
 #define STATUS REG8(UART + 5)     /* bit 0: a byte has come; bit 5: room to send one */
 
+/* Once after a reset, at the first byte that is sent: what had come by then is dropped. */
+static void start(void)
+{
+    if (INTERRUPTS != 1) {
+        LINE = 0x83; /* 8 bits, and the divisor is to be set */
+        DATA = 1;    /* the fastest rate: it decides how long "no more bytes come" is */
+        LINE = 0x03;
+        FIFO = 0xc1; /* an interrupt at 14 bytes, or when no more come: without it QEMU brings one at a time */
+        INTERRUPTS = 1;
+    }
+}
+
 void board_put(const void *bytes, size_t n)
 {
     const uint8_t *p = bytes;
 
+    start();
     while (n-- > 0) {
         while ((STATUS & 0x20) == 0) {
         }
@@ -27,13 +39,6 @@ void board_put(const void *bytes, size_t n)
 
 int board_get(void)
 {
-    if (INTERRUPTS != 1) { /* since reset */
-        LINE = 0x83;       /* 8 bits, and the divisor is to be set */
-        DATA = 1;          /* the fastest rate: it decides how long "no more bytes come" is */
-        LINE = 0x03;
-        FIFO = 0xc1;       /* an interrupt at 14 bytes, or when no more come: without it QEMU brings one at a time */
-        INTERRUPTS = 1;
-    }
     return (STATUS & 1) != 0 ? DATA : -1;
 }
 

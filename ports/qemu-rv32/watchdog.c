@@ -14,8 +14,7 @@
 #define ESB_CONFIG 0x60u        /* 0: reset at the end, 1 ms steps */
 #define ESB_LOCK 0x68u          /* bit 1: enable */
 #define ESB_RELOAD 0x0cu
-#define RELOAD 0x100u
-#define TIMED_OUT 0x200u
+enum { RELOAD = 0x100, TIMED_OUT = 0x200 };
 
 static uint32_t find(void)
 {

@@ -111,8 +111,9 @@ class Board:
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         lock = locked(self.unit)
-        line = f"socket,id=line,fd={listener.fileno()},server=on,wait=off,nodelay=on"
-        serial = ["-chardev", f"{line},logfile={self.console},logappend=on", "-serial", "chardev:line"]
+        line = (f"socket,id=line,fd={listener.fileno()},server=on,wait=off,nodelay=on,"
+                f"logfile={self.console},logappend=on")
+        serial = ["-chardev", line, "-serial", "chardev:line"]
         self.process = subprocess.Popen(command(self.unit, serial, **self.options), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=open(self.work / "stderr", "wb"),
                                         pass_fds=[listener.fileno(), lock])

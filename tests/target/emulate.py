@@ -24,7 +24,7 @@ EMULATORS = {  # the virt board with the instruction set of an ESP32-C3; the M3 
     "cortex-m": ["qemu-system-arm", "-M", "mps2-an385", *SEMIHOSTING],
 }
 EXTRA = {"kat-psa": "", "kat-mbedtls-boot": "", "powercut": ""}  # no unit tests; as the rest of a line of plan.txt
-SECONDS = 300
+SECONDS = 600
 
 
 def plan():
