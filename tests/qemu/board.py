@@ -163,6 +163,20 @@ class Board:
         self.link.sendall(text.encode())
         # What the board answers comes here too; it is read from the log.
 
+    def ask(self, text, pattern, forbid=None, tries=6):
+        """Types a line until it is answered: what is typed while the board starts may be lost. Hangs up."""
+        for left in reversed(range(tries)):
+            self.send(text + "\r\n")
+            try:
+                return self.expect(pattern, 4, forbid)
+            except Dead:
+                said = self.text()[self.at:]
+                if left == 0 or self.process.poll() is not None or (forbid and re.search(forbid, said)):
+                    raise
+            finally:
+                self.hang_up()
+        return None
+
     def hang_up(self):
         if self.link is not None:
             self.link.close()

@@ -12,6 +12,7 @@ import argparse
 import concurrent.futures
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -26,7 +27,7 @@ RECORDING = ROOT / "build/powercut-qemu"
 USED = 384 * 4096  # bytes of bank 1 that the board uses (board.json)
 BANK = 32 * 1024 * 1024
 AGAIN = 10         # the update is completed in one of so many states
-RUNS = r"sensor (\S+) running from slot (\w+), (\w+), cause (\w+)"
+RUNS = r"sensor (\S+) running from slot (\w+), (\w+), cause (\w+)\n"
 BAD = r"boot: nothing to start|recovery|boot: fault"
 
 
@@ -104,11 +105,10 @@ def boot(unit, again, show=False):
         try:
             found = board.expect(RUNS, forbid=BAD)
             version, slot = found.group(1), found.group(2)
-            if not version.startswith(("1.0", "1.1")) or slot not in "AB":
+            if version not in ("1.0", "1.1") or slot not in "AB":
                 raise Dead(f"runs {found.group(0)!r}")
-            board.send("version\r\n")
-            board.expect(version.replace(".", r"\."), forbid=BAD)
-            board.hang_up()
+            board.expect(r"temperature \S+ C\n", forbid=BAD)
+            board.ask("version", re.escape(f"sensor {version}\n"), forbid=BAD)
             if again:
                 complete(board, version, found.group(3))
         finally:
@@ -119,9 +119,9 @@ def boot(unit, again, show=False):
 
 def complete(board, version, state):
     """The update is pushed again, and 1.1 gets confirmed; unless it has been."""
-    if version.startswith("1.1") and state == "CONFIRMED":
+    if version == "1.1" and state == "CONFIRMED":
         return
-    if version.startswith("1.0"):
+    if version == "1.0":
         godwit("push", "--tcp", board.address, RECORDING / "rel-1.1", "--restart")
         board.expect(r"sensor 1\.1\S* running from slot B, TRYING", forbid=BAD)
     board.expect(r"confirmed", forbid=BAD)
@@ -129,10 +129,14 @@ def complete(board, version, state):
 
 def judge(states, number, show=False):
     """(number, what ran or None, why not)."""
+    return judge_flash(states.flash(number), number, show)
+
+
+def judge_flash(flash, number, show=False):
     work = Path(tempfile.mkdtemp(prefix="godwit-cut-", dir=scratch()))
     try:
         with open(work / "bank1.bin", "wb") as file:
-            file.write(states.flash(number))
+            file.write(flash)
             file.truncate(BANK)
         for name in ("bank0.bin", "board.json"):
             (work / name).symlink_to(RECORDING / "unit" / name)
@@ -141,6 +145,17 @@ def judge(states, number, show=False):
         return number, None, str(why)
     finally:
         shutil.rmtree(work)
+
+
+def control(states):
+    """Could this see a brick? With every manifest gone it has to."""
+    spoiled = bytearray(states.flash(0))
+    for at in range(0, USED, 4096):
+        if spoiled[at:at + 4] != b"\xff" * 4:
+            spoiled[at + 64:at + 128] = bytes(64)
+    _, what, why = judge_flash(spoiled, 0)
+    if what is not None or "recovery" not in why:
+        sys.exit(f"powercut-qemu: a spoiled flash was judged {what or why}: this run proves nothing")
 
 
 def run_all(states, numbers, jobs):
@@ -176,6 +191,7 @@ def main():
     erases = sum(writelog.is_erase(w) for w in writes)
     count = len(states.list)
     print(f"recorded: {len(writes)} flash writes, {erases} of them erases; {count} states, whole and torn")
+    control(states)
     step = max(1, count // options.sample) if options.sample else 1
     numbers = list(range(0, count, step))[:options.sample or None]
     bricks = run_all(states, numbers, options.jobs)
