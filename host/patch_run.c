@@ -65,7 +65,7 @@ static struct gw_token match_token(struct gwh_run *r, uint32_t distance, uint32_
 {
     struct gw_token t = {GW_LITERAL, 0, 0};
     uint32_t right = distance < r->p.np ? try_match(r, distance, length) : 0;
-    while (right > 1 && right < length) { /* a shorter one may cut a field differently */
+    while (right > 0 && right < length) { /* a shorter one may cut a field differently */
         length = right;
         right = try_match(r, distance, length);
     }
