@@ -137,7 +137,7 @@ static uint32_t distance_price(const struct gwh_prices *pr, uint32_t length, uin
 {
     uint32_t s = length < 4 ? length - 2 : 2, v = distance + 1, n = 31u - (uint32_t)__builtin_clz(v);
     uint32_t top = n >= 2 ? v >> (n - 2) & 3 : n == 1 ? (v & 1) << 1 : 0, price = pr->bits[s][n];
-    price += pr->top[s][n < 26 ? n : 25][top];
+    price += pr->top[s][n < 20 ? n : 19][top];
     if (n >= 5) {
         price += (n - 5) * GWH_BIT + pr->low[s][v & 7];
     } else if (n > 2) {

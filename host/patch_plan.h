@@ -50,7 +50,7 @@ void gwh_domain(const struct gw_isa *isa, const struct gw_patch_header *h, unsig
 struct gwh_prices {
     uint16_t token[8][4][2], copy[8][2], rep[8][2], rep0[8][2], rep1[2];
     uint16_t length[512], repeat[512], copy_length[512];
-    uint16_t bits[3][32], top[3][26][4], low[3][8];
+    uint16_t bits[3][32], top[3][20][4], low[3][8];
     uint16_t skip[32];
 };
 

@@ -65,7 +65,7 @@ static struct gw_token match_token(struct gwh_run *r, uint32_t distance, uint32_
 {
     struct gw_token t = {GW_LITERAL, 0, 0};
     uint32_t right = distance < r->p.np ? try_match(r, distance, length) : 0;
-    while (right > 1 && right < length) { /* a shorter one may cut a field differently */
+    while (right > 0 && right < length) { /* a shorter one may cut a field differently */
         length = right;
         right = try_match(r, distance, length);
     }
@@ -274,9 +274,10 @@ static uint16_t price_bits(const uint16_t *c, uint32_t n)
 /* gw_number() without the direct bits: n bits, and the two below the leading one. */
 static uint16_t price_top(const uint16_t *c, uint32_t n, uint32_t top)
 {
+    n = n < GW_BITS ? n : GW_BITS - 1;
     uint32_t sum = 0, first = top >> 1;
     sum += n >= 1 ? price(c[32 + n], first) : 0;
-    sum += n >= 2 ? price(c[58 + 2 * n + (2 | first) % 2], top & 1) : 0;
+    sum += n >= 2 ? price(c[32 + GW_BITS + 2 * n + (2 | first) % 2], top & 1) : 0;
     return (uint16_t)sum;
 }
 
@@ -312,7 +313,7 @@ static void read_prices(struct gwh_prices *out, const struct gw_model *m)
         for (unsigned n = 0; n < 32; n++) {
             out->bits[s][n] = price_bits(c, n);
         }
-        for (unsigned n = 0; n < 26; n++) {
+        for (unsigned n = 0; n < GW_BITS; n++) {
             for (unsigned t = 0; t < 4; t++) {
                 out->top[s][n][t] = price_top(c, n, t);
             }
@@ -320,7 +321,7 @@ static void read_prices(struct gwh_prices *out, const struct gw_model *m)
         for (unsigned v = 0; v < 8; v++) {
             unsigned node = 1, sum = 0;
             for (unsigned i = 0; i < 3; i++) {
-                sum += price(c[110 + node], v >> i & 1);
+                sum += price(c[32 + 3 * GW_BITS + node], v >> i & 1);
                 node = node << 1 | (v >> i & 1);
             }
             out->low[s][v] = (uint16_t)sum;

@@ -31,4 +31,4 @@ table("200 * ln(p / (1 - p)): for p = (32 i + 16) / 4096, 128 times; then for p 
 table("65536 / (1 + exp(-(64 i - 2048) / 200))", "uint16_t", "gw_patch_squash",
       [min(65504, max(32, round(65536 / (1 + math.exp(-(64 * i - 2048) / 200))))) for i in range(65)])
 table("how far a counter goes that was used i times, in 1/65536", "uint16_t", "gw_patch_rate",
-      [round(65536 / (i + 2)) for i in range(16)])
+      [round(65536 / n) for n in (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 19, 22, 26, 30)])

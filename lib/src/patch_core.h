@@ -237,7 +237,7 @@ static uint32_t gw_miss(struct gw_patch *p, const struct gw_model *m, uint32_t m
                         (4u << 24) + (((uint32_t)p->last_miss << 8 | (p->misses & 1) << 16))};
     (void)last;
     (void)old;
-    uint32_t d = gw_byte(p, m, hash, 3, m->w + (GW_W_MISS + (kind != 0)) * GW_INPUTS, (want - made) & 255);
+    uint32_t d = gw_byte(p, m, hash, 3, m->w + (GW_W_MISS + (kind != 0)) * GW_INPUTS, (want - made) & 255, 12);
     p->last_miss = (uint8_t)d;
     return (made + d) & 255;
 }
@@ -255,7 +255,7 @@ static bool gw_group_byte(struct gw_patch *p, const struct gw_model *m, const ui
     if (open && last) {
         hit = 0;
     } else {
-        hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + 32 + open + 2 * (kind != 0)) * GW_INPUTS, hit, 15, true);
+        hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + 32u + open + 2 * (kind != 0)) * GW_INPUTS, hit, 12, true);
     }
     gw_emit(p, hit != 0 ? made : gw_miss(p, m, made, old[0], kind, want != NULL ? *want : 0));
     gw_note(p, hit != 0, 1);
@@ -308,7 +308,7 @@ static bool gw_group_field(struct gw_patch *p, const struct gw_model *m, struct 
     uint16_t *c[4] = {gw_hit_counter(m, u, !open), &m->c[GW_C_HIST + 128 + (p->misses & 127)],
                       gw_pool(m, 7u << 24, f->kind << 16 | (f->target & 0xffff)),
                       &m->c[GW_C_RUN + (run * 2 + open) * 4 + (p->np & 3)]};
-    hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + f->kind * 4u + u->guess.sure) * GW_INPUTS, hit, 15, true);
+    hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + f->kind * 4u + u->guess.sure) * GW_INPUTS, hit, 12, true);
     bool exact = hit != 0;
     if (!exact && u->guess.two) {
         memcpy(first, made, sizeof first);
@@ -355,7 +355,7 @@ static bool gw_group_right(struct gw_patch *p, const struct gw_model *m, const u
     uint16_t *c[3] = {&m->c[GW_C_GROUP + size * 16 + bucket], &m->c[GW_C_GHIST + (p->misses & 63)],
                       gw_pool(m, 8u << 24, gw_le16(g->made) << 8 | g->made[2])};
     return gw_mix(p, c, 3, m->w + (GW_W_GROUP + size) * GW_INPUTS,
-                  want != NULL && memcmp(want, g->made, g->size) == 0, 15, true) != 0;
+                  want != NULL && memcmp(want, g->made, g->size) == 0, 12, true) != 0;
 }
 
 /* All of it was: put it out at once. */
@@ -416,28 +416,13 @@ static void gw_step_copy(struct gw_patch *p, const struct gw_model *m)
 
 /* ---- literals and matches ------------------------------------------------------------------------------------------ */
 
-/* What the last source would give here; 256: nothing is expected. */
-static uint32_t gw_expected(struct gw_patch *p)
-{
-    if (p->expect == 1 && p->np > p->rep[0]) {
-        return gw_earlier(p, p->np - 1 - p->rep[0]);
-    }
-    if (p->expect == 2 && p->np + p->diagonal < p->h.old_size) {
-        uint32_t n;
-        return *gw_old(p, p->np + p->diagonal, &n);
-    }
-    return 256;
-}
-
+/* One byte by itself: the place in the instruction, and with it the top of the byte before. */
 static void gw_literal_byte(struct gw_patch *p, const struct gw_model *m, uint32_t want)
 {
-    uint32_t c1 = p->np > 0 ? gw_recent(p, 1) : 0, c2 = p->np > 1 ? gw_recent(p, 2) : 0, k = p->insn_k;
-    uint32_t since = p->since < 3 ? p->since : 3, e = since < 3 ? gw_expected(p) : 256;
-    uint32_t hash[4] = {(16u + k) << 24, (24u << 24) + (c1 << 8) + (k << 16), (25u << 24) + (c1 << 8) + (c2 << 16),
-                        (26u << 24) + (e << 8) + (since << 18)};
-    uint32_t b = gw_byte(p, m, hash, 4, m->w + (GW_W_LITERAL + (e < 256 ? 4 : 0) + (k < 3 ? k : 3)) * GW_INPUTS, want);
+    uint32_t before = p->np > 0 ? gw_recent(p, 1) : 0, k = p->insn_k & 3u;
+    uint32_t hash[2] = {(16u + k) << 24, (24u << 24) + ((before & 0xe0) << 8) + (k << 16)};
+    uint32_t b = gw_byte(p, m, hash, 2, m->w + (GW_W_LITERAL + k) * GW_INPUTS, want, 15);
     gw_emit(p, b);
-    p->since = (uint8_t)(since + 1);
     gw_follow(p, b);
 }
 
@@ -519,8 +504,6 @@ static void gw_begin_match(struct gw_patch *p, uint32_t length)
         return;
     }
     p->match_left = length;
-    p->expect = 1;
-    p->since = 0;
     p->has_held = 0;
 }
 
@@ -572,8 +555,6 @@ static void gw_token_copy(struct gw_patch *p, const struct gw_model *m, struct g
     p->old_next = at + (p->insn_k != 0 ? (uint32_t)p->insn_size - p->insn_k : p->skip);
     p->old_at = at;
     p->copy_left = length;
-    p->expect = 2;
-    p->since = 0;
     p->has_held = 0;
     p->insn_k = p->skip = 0;
 }
@@ -607,8 +588,8 @@ static void gw_step(struct gw_patch *p, const struct gw_model *m)
 
 /* ---- beginnings --------------------------------------------------------------------------------------------------- */
 
-#define GW_POOL_BITS(profile) ((profile) == GW_PATCH_RAM_16K ? 12u : 11u)
-#define GW_MAP_ROOM(profile) ((profile) == GW_PATCH_RAM_16K ? 160u : 80u)
+#define GW_POOL_BITS(profile) ((profile) == GW_PATCH_RAM_16K ? 12u : 10u)
+#define GW_MAP_ROOM(profile) ((profile) == GW_PATCH_RAM_16K ? 144u : 96u)
 
 static uint32_t gw_memory_size(uint32_t profile)
 {
@@ -647,9 +628,8 @@ static void gw_restart(struct gw_patch *p)
     p->copy_left = p->match_left = p->diagonal = p->run = p->misses = 0;
     p->old_at = p->np;
     p->rep[0] = p->rep[1] = p->rep[2] = 0;
-    p->hist = p->diag_hist = p->has_held = p->expect = p->last_miss = 0;
+    p->hist = p->diag_hist = p->has_held = p->last_miss = 0;
     p->group.at = p->group.size = 0;
-    p->since = 3;
     p->insn_k = p->insn_size = p->skip = 0;
     p->seg[0] = p->seg[1] = 0;
     p->back_n = p->old_n = 0;

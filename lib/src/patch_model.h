@@ -16,7 +16,7 @@
 #include "patch_tables.h"
 
 #define GW_INPUTS 4u /* of a mixer */
-enum { GW_SETS_HIT = 64, GW_SETS_MISS = 4, GW_SETS_LITERAL = 8, GW_SETS_GROUP = 8 };
+enum { GW_SETS_HIT = 36, GW_SETS_MISS = 2, GW_SETS_LITERAL = 4, GW_SETS_GROUP = 6 };
 enum {
     GW_W_HIT = 0,
     GW_W_MISS = GW_W_HIT + GW_SETS_HIT,
@@ -26,7 +26,7 @@ enum {
 };
 
 /* Counters with an address of their own. The rest is a pool that contexts are hashed into. */
-enum { GW_NUM = 32 + 3 * 26 + 8 }; /* of one kind of number */
+enum { GW_BITS = 20, GW_NUM = 32 + 3 * GW_BITS + 8 }; /* of one kind of number */
 enum {
     GW_C_TOKEN = 0,
     GW_C_COPY = GW_C_TOKEN + 32,
@@ -41,8 +41,7 @@ enum {
     GW_C_GHIST = GW_C_GROUP + 128,    /* last 6 */
     GW_C_FIELD = GW_C_GHIST + 64,     /* kind 8, what of the field misses */
     GW_C_SIGN = GW_C_FIELD + 24,
-    GW_C_EXPECT = GW_C_SIGN + 8,      /* literal under an expected byte: 3 * 8 * 4 */
-    GW_C_N_SKIP = GW_C_EXPECT + 96,
+    GW_C_N_SKIP = GW_C_SIGN + 8,
     GW_C_N_COPY = GW_C_N_SKIP + GW_NUM,
     GW_C_N_MATCH = GW_C_N_COPY + GW_NUM,
     GW_C_N_REP = GW_C_N_MATCH + GW_NUM,
@@ -118,7 +117,7 @@ static inline uint16_t *gw_pool(const struct gw_model *m, uint32_t hash, uint32_
 
 /* A byte, from the top bit, by n contexts hashed into the pool. */
 static inline uint32_t gw_byte(struct gw_patch *p, const struct gw_model *m, const uint32_t *hash, unsigned n,
-                               int32_t *w, uint32_t value)
+                               int32_t *w, uint32_t value, unsigned limit)
 {
     uint32_t node = 1;
     for (unsigned i = 8; i-- > 0;) {
@@ -126,7 +125,7 @@ static inline uint32_t gw_byte(struct gw_patch *p, const struct gw_model *m, con
         for (unsigned k = 0; k < n; k++) {
             c[k] = gw_pool(m, hash[k], node);
         }
-        node = node << 1 | gw_mix(p, c, n, w, value >> i & 1, 15, false);
+        node = node << 1 | gw_mix(p, c, n, w, value >> i & 1, limit, false);
     }
     return node & 255;
 }
@@ -144,11 +143,11 @@ static inline uint32_t gw_number(struct gw_patch *p, uint16_t *c, uint32_t value
     n = node & 31;
     direct = aligned && n >= 5 ? 3 : 0;
     for (unsigned i = n; i-- > direct;) {
-        unsigned bit = (value + 1) >> i & 1, k = n < 26 ? n : 25;
+        unsigned bit = (value + 1) >> i & 1, k = n < GW_BITS ? n : GW_BITS - 1;
         if (i + 1 == n) {
             bit = gw_bit(p, &c[32 + k], bit, 10);
         } else if (i + 2 == n) {
-            bit = gw_bit(p, &c[58 + 2 * k + (v & 1)], bit, 10);
+            bit = gw_bit(p, &c[32 + GW_BITS + 2 * k + (v & 1)], bit, 10);
         } else {
             bit = gw_code_bit(p, 32768, bit);
         }
@@ -157,7 +156,7 @@ static inline uint32_t gw_number(struct gw_patch *p, uint16_t *c, uint32_t value
     if (direct != 0) {
         node = 1;
         for (unsigned i = 0; i < 3; i++) {
-            unsigned bit = gw_bit(p, &c[110 + node], (value + 1) >> i & 1, 14);
+            unsigned bit = gw_bit(p, &c[32 + 3 * GW_BITS + node], (value + 1) >> i & 1, 14);
             node = node << 1 | bit;
             low |= bit << i;
         }

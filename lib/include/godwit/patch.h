@@ -127,17 +127,17 @@ struct gw_patch {
     uint8_t ring[256];
     uint32_t np, out_at, end; /* made; handed out; end of this segment */
     /* copies */
-    uint32_t copy_left, match_left, old_at, old_next, diagonal, source;
+    uint32_t copy_left, match_left, old_at, old_next, diagonal;
     uint32_t rep[3];
     uint32_t run, misses;
-    uint8_t hist, diag_hist, has_held, expect, since, last_miss;
+    uint8_t hist, diag_hist, has_held, last_miss;
     struct gw_patch_unit held;
     struct gw_patch_group group;
     /* where instructions of the output begin */
     uint8_t insn[8], insn_k, insn_size, skip;
     uint8_t seg[2];
     /* windows on flash */
-    uint8_t old[256], back[64];
+    uint8_t old[224], back[48];
     uint32_t old_from, old_n, back_from, back_n;
     uint32_t state[64]; /* of the instruction set */
     struct gw_patch_map map;
