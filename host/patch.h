@@ -1,5 +1,5 @@
 /*
- * patch.h - makes and applies gwpatch payloads (SPEC.md, section 14): deltas and compressed full images.
+ * patch.h - makes and applies gwpatch payloads (SPEC.md, section 15): deltas and compressed full images.
  *
  * Deterministic: the same input gives the same patch, on every machine. Every patch is decoded with the device's decoder
  * before it is returned.
