@@ -23,19 +23,19 @@
 
 enum { GW_LITERAL, GW_MATCH, GW_REPEAT, GW_COPY };
 
-static inline void gw_fail(struct gw_patch *p, int error)
+static void gw_fail(struct gw_patch *p, int error)
 {
     if (p->error == 0) {
         p->error = error;
     }
 }
 
-static inline uint8_t gw_recent(const struct gw_patch *p, uint32_t back)
+static uint8_t gw_recent(const struct gw_patch *p, uint32_t back)
 {
     return p->ring[(p->np - back) & 255];
 }
 
-static inline void gw_emit(struct gw_patch *p, uint32_t byte)
+static void gw_emit(struct gw_patch *p, uint32_t byte)
 {
     p->ring[p->np++ & 255] = (uint8_t)byte;
 }
@@ -90,7 +90,7 @@ static uint8_t gw_earlier(struct gw_patch *p, uint32_t at)
 }
 
 /* Follows where instructions of the output begin. */
-static inline void gw_follow(struct gw_patch *p, uint32_t byte)
+static void gw_follow(struct gw_patch *p, uint32_t byte)
 {
     if (p->skip > 0) {
         p->skip--;
@@ -108,7 +108,7 @@ static inline void gw_follow(struct gw_patch *p, uint32_t byte)
     }
 }
 
-static inline bool gw_at_insn(const struct gw_patch *p)
+static bool gw_at_insn(const struct gw_patch *p)
 {
     return p->insn_k == 0 && p->skip == 0 && (p->np & (p->isa->align - 1u)) == 0;
 }
@@ -151,7 +151,7 @@ static void gw_guess(struct gw_patch *p, const struct gw_model *m, struct gw_pat
     }
 }
 
-static inline uint16_t *gw_hit_counter(const struct gw_model *m, const struct gw_patch_unit *u, unsigned calm)
+static uint16_t *gw_hit_counter(const struct gw_model *m, const struct gw_patch_unit *u, unsigned calm)
 {
     return &m->c[GW_C_HIT + ((u->field.kind * 4u + u->guess.sure) * 2u + u->guess.two) * 2u + calm];
 }
@@ -231,9 +231,9 @@ static void gw_note(struct gw_patch *p, bool hit, uint32_t n)
 /* The byte that replaces the predicted one: coded as the difference. */
 static uint32_t gw_miss(struct gw_patch *p, const struct gw_model *m, uint32_t made, uint32_t kind, uint32_t want)
 {
-    uint32_t hash[3] = {(1u + (kind != 0)) << 24, (3u << 24) + (made << 8) + (kind << 16),
+    uint32_t hash[3] = {(kind != 0 ? 2u : 1u) << 24, (3u << 24) + (made << 8) + (kind << 16),
                         (4u << 24) + ((uint32_t)p->last_miss << 8 | (p->misses & 1) << 16)};
-    uint32_t d = gw_byte(p, m, hash, m->w + (GW_W_MISS + (kind != 0)) * GW_INPUTS, (want - made) & 255);
+    uint32_t d = gw_byte(p, m, hash, m->w + (GW_W_MISS + (kind != 0 ? 1u : 0u)) * GW_INPUTS, (want - made) & 255);
     p->last_miss = (uint8_t)d;
     return (made + d) & 255;
 }
@@ -245,13 +245,13 @@ static bool gw_group_byte(struct gw_patch *p, const struct gw_model *m, const ui
     uint32_t run = p->run < 15 ? p->run : 15, before = p->np > 0 ? gw_recent(p, 1) : 0;
     unsigned hit = want != NULL && *want == made;
     uint16_t *c[4] = {&m->c[GW_C_RUN + (run * 2 + open) * 4 + (p->np & 3)],
-                      &m->c[GW_C_HIST + (p->misses & 127) + 128 * (kind != 0)],
+                      &m->c[GW_C_HIST + (p->misses & 127) + (kind != 0 ? 128u : 0u)],
                       gw_pool(m, 5u << 24, made << 8 | open | kind << 1),
                       gw_pool(m, 6u << 24, before << 8 | (uint32_t)old[0] << 16 | (p->misses & 3))};
     if (open && last) {
         hit = 0;
     } else {
-        hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + 32u + open + 2 * (kind != 0)) * GW_INPUTS, hit);
+        hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + 32u + open + (kind != 0 ? 2u : 0u)) * GW_INPUTS, hit);
     }
     gw_emit(p, hit != 0 ? made : gw_miss(p, m, made, kind, want != NULL ? *want : 0));
     gw_note(p, hit != 0, 1);
