@@ -1,7 +1,7 @@
 # Compiler flags, and gw_library(): a library from a glob that becomes an empty INTERFACE library while its folder is empty.
 
 set(GW_FLAGS_COMMON -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror)
-set(GW_FLAGS_STRICT ${GW_FLAGS_COMMON} -Wcast-qual -Wvla)
+set(GW_FLAGS_STRICT ${GW_FLAGS_COMMON} -Wconversion -Wcast-qual -Wvla)
 
 # gw_library(name [STRICT] GLOB pattern... [EXCLUDE regex] [LINK library...])
 # Sets GW_SCOPE_<name> to PUBLIC, or to INTERFACE when there are no sources yet.

@@ -15,6 +15,7 @@
 
 #include "coded.h"
 #include "cose.h"
+#include "godwit/install.h"
 
 #define PAYLOADS_MAX (GWH_FROM_MAX * 2u + 2u) /* of one image: deltas (two slots), compressed, raw */
 
@@ -182,7 +183,7 @@ static int add_payload(struct work *w, size_t i, struct gw_span content, const s
     p->cipher = w->b->cipher;
     if (coding != NULL) {
         p->encoding = GW_ENCODING_PATCH;
-        p->decoder_ram = gw_patch_ram(coding->options.profile);
+        p->decoder_ram = gw_patch_codec.ram(coding->options.profile);
         p->delta = coding->from != NULL;
         w->from[i][k] = coding->from;
     }

@@ -5,7 +5,6 @@
 
 #include <divsufsort.h>
 #include <stdlib.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "patch_plan.h"
@@ -90,9 +89,6 @@ static int try_search(struct maker *m, const int32_t *suffixes, const uint8_t *o
     int e = gwh_search(&c, suffixes, old, fresh, least);
     e = e == GW_OK ? plain_plan(&m->plan, &c) : e;
     e = e == GW_OK ? gwh_run(&m->plan, NULL, NULL, NULL, &cost) : e;
-    if (getenv("TRACE")) {
-        fprintf(stderr, "search %u: %u copies, cost %.0f\n", least, c.count, (double)cost / 64 / 8);
-    }
     if (e == GW_OK && cost < m->cost) {
         struct gwh_piece *worse = m->copies.piece;
         m->cost = cost;
@@ -111,7 +107,7 @@ static int find_copies(struct maker *m)
     uint8_t *old = malloc(old_n + 1), *fresh = malloc(new_n + 1);
     int32_t *suffixes = malloc(((size_t)old_n + 1) * 4);
     int e = old != NULL && fresh != NULL && suffixes != NULL ? GW_OK : GW_ERR_SPACE;
-    uint32_t tries = getenv("TRIES") ? (uint32_t)atoi(getenv("TRIES")) : 2;
+    uint32_t tries = m->options->effort == 0 ? 2 : 1;
     m->cost = UINT64_MAX;
     for (unsigned blank = 0; blank < 2 && e == GW_OK; blank++) {
         if (blank != 0) {
@@ -145,13 +141,9 @@ static int parse_all(struct maker *m)
         marks[n] = 0;
         e = plain_plan(&m->plan, &m->copies);
     }
-    uint32_t passes = getenv("PASSES") ? (uint32_t)atoi(getenv("PASSES")) : 2;
+    uint32_t passes = m->options->effort != 0 ? 1 : m->old.n > 0 ? 2 : 3; /* prices settle by then */
     for (uint32_t i = 0; i < passes && e == GW_OK; i++) {
-        uint64_t cost;
-        e = gwh_run(&m->plan, NULL, literal, &prices, &cost);
-        if (getenv("TRACE")) {
-            fprintf(stderr, "pass %u: %u pieces, cost %.0f\n", i, m->plan.count, (double)cost / 64 / 8);
-        }
+        e = gwh_run(&m->plan, NULL, literal, &prices, NULL);
         e = e == GW_OK ? gwh_parse(&m->plan, &m->copies, &how) : e;
     }
     free(relative);

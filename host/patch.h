@@ -1,5 +1,5 @@
 /*
- * patch.h - makes and applies gwpatch payloads (SPEC.md, section 14): deltas and compressed full images.
+ * patch.h - makes and applies gwpatch payloads (SPEC.md, section 15): deltas and compressed full images.
  *
  * Deterministic: the same input gives the same patch, on every machine. Every patch is decoded with the device's decoder
  * before it is returned.
@@ -29,6 +29,16 @@ int gwh_patch_make(struct gwh_buf *out, struct gw_span old, struct gw_span fresh
                    const struct gwh_patch_options *options);
 /* Appends the new image. */
 int gwh_patch_apply(struct gwh_buf *out, struct gw_span old, struct gw_span patch);
+
+/* What the bytes of a patch are for. */
+enum gwh_cost { GWH_COST_LITERALS, GWH_COST_MATCHES, GWH_COST_COPIES, GWH_COST_CORRECTIONS, GWH_COSTS };
+struct gwh_patch_costs {
+    uint64_t count[GWH_COSTS]; /* of steps: bytes or calls, matches, copies, groups of a copy */
+    uint64_t made[GWH_COSTS];  /* bytes of output */
+    uint64_t bytes[GWH_COSTS]; /* bytes of patch, rounded */
+};
+int gwh_patch_inspect(struct gwh_patch_costs *costs, struct gw_span old, struct gw_span patch);
+const char *gwh_cost_name(unsigned cost);
 
 const char *gwh_isa_name(uint32_t isa);
 /* True and *isa for "thumb", "riscv" ... or "auto". */

@@ -10,8 +10,8 @@
 
 #include "patch_plan.h"
 
-#define NICE 96u    /* a match as long is taken at once */
-#define DEPTH 40u   /* steps in the tree */
+#define NICE 160u    /* a match as long is taken at once */
+#define DEPTH 100u   /* steps in the tree */
 #define WINDOW 4096u
 #define HASH_BITS 16u
 #define NONE UINT32_MAX

@@ -16,7 +16,7 @@ case ${1:-} in
     ;;
 esac
 
-packages="gcc libc6-dev make cmake ninja-build pkgconf libssl-dev libjansson-dev libcmocka-dev python3"
+packages="gcc libc6-dev make cmake ninja-build pkgconf libssl-dev libjansson-dev libdivsufsort-dev libcmocka-dev python3"
 if [ "$tools" != build ]; then
     packages="$packages python3-cbor2 python3-cryptography openssl git clang cppcheck gcovr binutils util-linux
         gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf gcc-arm-none-eabi libnewlib-arm-none-eabi

@@ -11,7 +11,12 @@
 
 static struct gw_patch *decoder(const struct gw_install *inst)
 {
-    return inst->config->decoder;
+    return inst->config->decoding->memory;
+}
+
+static const struct gw_codec *codec(const struct gw_install *inst)
+{
+    return inst->config->decoding->codec;
 }
 
 static const struct gw_flash *flash_of(const struct gw_install *inst)
@@ -24,11 +29,12 @@ static const struct gw_flash *flash_of(const struct gw_install *inst)
 /* The most RAM that payloads may ask for: by the largest profile that fits into the caller's memory. */
 static uint32_t decoder_ram(const struct gw_install_config *c)
 {
+    const struct gw_decoding *d = c->decoding;
     uint32_t most = 0;
 
-    for (uint32_t profile = 0; c->codec != NULL && profile < GW_PATCH_PROFILES; profile++) {
-        if (c->codec->room(profile) <= c->decoder_size && c->codec->ram(profile) > most) {
-            most = c->codec->ram(profile);
+    for (uint32_t profile = 0; d != NULL && profile < GW_PATCH_PROFILES; profile++) {
+        if (d->codec->room(profile) <= d->size && d->codec->ram(profile) > most) {
+            most = d->codec->ram(profile);
         }
     }
     return most;
@@ -122,7 +128,7 @@ static int read_new(void *ctx, uint32_t offset, void *data, uint32_t n)
 
 static void configure(struct gw_install *inst)
 {
-    const struct gw_install_config *c = inst->config;
+    const struct gw_decoding *d = inst->config->decoding;
 
     inst->patch = (struct gw_patch_config){
         .ctx = inst,
@@ -130,9 +136,9 @@ static void configure(struct gw_install *inst)
         .old_size = inst->payload.delta ? inst->plan.choice[inst->step].precursor_size : 0,
         .read_new = read_new,
         .new_size = inst->variant.size,
-        .memory = (uint8_t *)c->decoder + GW_DECODER_OBJECT,
-        .memory_size = (uint32_t)c->decoder_size - GW_DECODER_OBJECT,
-        .isas = c->isas,
+        .memory = (uint8_t *)d->memory + GW_DECODER_OBJECT,
+        .memory_size = (uint32_t)d->size - GW_DECODER_OBJECT,
+        .isas = d->isas,
     };
 }
 
@@ -144,7 +150,7 @@ static GW_NOINLINE int keep_header(struct gw_install *inst)
     size_t used = 0;
 
     const uint8_t *p = inst->config->buffer + inst->piece_at;
-    int err = inst->config->codec->header(&h, p, inst->piece, &used);
+    int err = codec(inst)->header(&h, p, inst->piece, &used);
     if (err != GW_OK || h.unit == 0 || used > sizeof r - GW_PROGRESS_STREAM) {
         return err == GW_ERR_TRUNCATED ? GW_ERR_DECODE : err; /* it begins at its start after a reset */
     }
@@ -167,7 +173,7 @@ static GW_NOINLINE int go_on(struct gw_install *inst)
     }
     inst->piece_at += skip;
     inst->piece -= skip;
-    return inst->config->codec->open_at(decoder(inst), &inst->patch, r + GW_PROGRESS_STREAM, n - GW_PROGRESS_STREAM,
+    return codec(inst)->open_at(decoder(inst), &inst->patch, r + GW_PROGRESS_STREAM, n - GW_PROGRESS_STREAM,
                                         inst->written, inst->stream_at);
 }
 
@@ -184,7 +190,7 @@ static int start(struct gw_install *inst)
         if (inst->phase == GW_PHASE_STREAM) {
             err = keep_header(inst);
         }
-        err = err == GW_OK ? inst->config->codec->open(decoder(inst), &inst->patch) : err;
+        err = err == GW_OK ? codec(inst)->open(decoder(inst), &inst->patch) : err;
     }
     return err == GW_OK ? GW_MORE : err;
 }
@@ -211,7 +217,7 @@ static int feed(struct gw_install *inst)
     size_t used = 0;
 
     if (inst->piece > 0) {
-        int err = inst->config->codec->push(decoder(inst), inst->config->buffer + inst->piece_at, inst->piece, &used);
+        int err = codec(inst)->push(decoder(inst), inst->config->buffer + inst->piece_at, inst->piece, &used);
         inst->piece_at += (uint32_t)used;
         inst->piece -= (uint32_t)used;
         return err != GW_OK ? err : used == 0 ? GW_ERR_DECODE : GW_MORE;
@@ -259,7 +265,7 @@ static int flush(struct gw_install *inst)
     inst->written += inst->out_n;
     inst->out_n = 0;
     inst->salvage = 0;
-    uint32_t next = inst->phase == GW_PHASE_STREAM ? inst->config->codec->next(decoder(inst)) : 0;
+    uint32_t next = inst->phase == GW_PHASE_STREAM ? codec(inst)->next(decoder(inst)) : 0;
     err = next != 0 && inst->decoding == 1 ? mark(inst, next) : GW_OK;
     return err == GW_OK ? GW_MORE : err;
 }
@@ -278,7 +284,7 @@ int gw_decode_step(struct gw_install *inst)
         bool all = inst->written == inst->variant.size && gw_frames_length(&inst->frames) == 0;
         return all ? GW_DONE : GW_ERR_DECODE;
     }
-    int status = inst->config->codec->poll(decoder(inst), inst->out + inst->out_n, GW_INSTALL_OUT - inst->out_n, &n);
+    int status = codec(inst)->poll(decoder(inst), inst->out + inst->out_n, GW_INSTALL_OUT - inst->out_n, &n);
     inst->out_n += (uint32_t)n;
     if (status == GW_WANT) {
         return feed(inst);

@@ -51,7 +51,7 @@ GW_MUST_USE int gw_install_select(struct gw_install *inst);
 /* Drops what the journal keeps for continuing. */
 GW_MUST_USE int gw_install_forget(struct gw_install *inst);
 
-/* In install_config.decoder: the object, then its memory from here on. */
+/* In gw_decoding.memory: the object, then its memory from here on. */
 #define GW_DECODER_OBJECT ((uint32_t)(sizeof(struct gw_patch) + 7u) & ~7u)
 
 /* ---- decode.c: encoded payloads ---------------------------------------------------------------------------------- */

@@ -23,19 +23,19 @@
 
 enum { GW_LITERAL, GW_MATCH, GW_REPEAT, GW_COPY };
 
-static inline void gw_fail(struct gw_patch *p, int error)
+static void gw_fail(struct gw_patch *p, int error)
 {
     if (p->error == 0) {
         p->error = error;
     }
 }
 
-static inline uint8_t gw_recent(const struct gw_patch *p, uint32_t back)
+static uint8_t gw_recent(const struct gw_patch *p, uint32_t back)
 {
     return p->ring[(p->np - back) & 255];
 }
 
-static inline void gw_emit(struct gw_patch *p, uint32_t byte)
+static void gw_emit(struct gw_patch *p, uint32_t byte)
 {
     p->ring[p->np++ & 255] = (uint8_t)byte;
 }
@@ -90,7 +90,7 @@ static uint8_t gw_earlier(struct gw_patch *p, uint32_t at)
 }
 
 /* Follows where instructions of the output begin. */
-static inline void gw_follow(struct gw_patch *p, uint32_t byte)
+static void gw_follow(struct gw_patch *p, uint32_t byte)
 {
     if (p->skip > 0) {
         p->skip--;
@@ -108,7 +108,7 @@ static inline void gw_follow(struct gw_patch *p, uint32_t byte)
     }
 }
 
-static inline bool gw_at_insn(const struct gw_patch *p)
+static bool gw_at_insn(const struct gw_patch *p)
 {
     return p->insn_k == 0 && p->skip == 0 && (p->np & (p->isa->align - 1u)) == 0;
 }
@@ -151,7 +151,7 @@ static void gw_guess(struct gw_patch *p, const struct gw_model *m, struct gw_pat
     }
 }
 
-static inline uint16_t *gw_hit_counter(const struct gw_model *m, const struct gw_patch_unit *u, unsigned calm)
+static uint16_t *gw_hit_counter(const struct gw_model *m, const struct gw_patch_unit *u, unsigned calm)
 {
     return &m->c[GW_C_HIT + ((u->field.kind * 4u + u->guess.sure) * 2u + u->guess.two) * 2u + calm];
 }
@@ -229,15 +229,11 @@ static void gw_note(struct gw_patch *p, bool hit, uint32_t n)
 }
 
 /* The byte that replaces the predicted one: coded as the difference. */
-static uint32_t gw_miss(struct gw_patch *p, const struct gw_model *m, uint32_t made, uint32_t old, uint32_t kind,
-                        uint32_t want)
+static uint32_t gw_miss(struct gw_patch *p, const struct gw_model *m, uint32_t made, uint32_t kind, uint32_t want)
 {
-    uint32_t last = p->np > 0 ? gw_recent(p, 1) : 0;
-    uint32_t hash[3] = {(1u + (kind != 0)) << 24, (3u << 24) + (made << 8) + (kind << 16),
-                        (4u << 24) + (((uint32_t)p->last_miss << 8 | (p->misses & 1) << 16))};
-    (void)last;
-    (void)old;
-    uint32_t d = gw_byte(p, m, hash, 3, m->w + (GW_W_MISS + (kind != 0)) * GW_INPUTS, (want - made) & 255, 12);
+    uint32_t hash[3] = {(kind != 0 ? 2u : 1u) << 24, (3u << 24) + (made << 8) + (kind << 16),
+                        (4u << 24) + ((uint32_t)p->last_miss << 8 | (p->misses & 1) << 16)};
+    uint32_t d = gw_byte(p, m, hash, m->w + (GW_W_MISS + (kind != 0 ? 1u : 0u)) * GW_INPUTS, (want - made) & 255);
     p->last_miss = (uint8_t)d;
     return (made + d) & 255;
 }
@@ -249,15 +245,15 @@ static bool gw_group_byte(struct gw_patch *p, const struct gw_model *m, const ui
     uint32_t run = p->run < 15 ? p->run : 15, before = p->np > 0 ? gw_recent(p, 1) : 0;
     unsigned hit = want != NULL && *want == made;
     uint16_t *c[4] = {&m->c[GW_C_RUN + (run * 2 + open) * 4 + (p->np & 3)],
-                      &m->c[GW_C_HIST + (p->misses & 127) + 128 * (kind != 0)],
+                      &m->c[GW_C_HIST + (p->misses & 127) + (kind != 0 ? 128u : 0u)],
                       gw_pool(m, 5u << 24, made << 8 | open | kind << 1),
                       gw_pool(m, 6u << 24, before << 8 | (uint32_t)old[0] << 16 | (p->misses & 3))};
     if (open && last) {
         hit = 0;
     } else {
-        hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + 32u + open + 2 * (kind != 0)) * GW_INPUTS, hit, 12, true);
+        hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + 32u + open + (kind != 0 ? 2u : 0u)) * GW_INPUTS, hit);
     }
-    gw_emit(p, hit != 0 ? made : gw_miss(p, m, made, old[0], kind, want != NULL ? *want : 0));
+    gw_emit(p, hit != 0 ? made : gw_miss(p, m, made, kind, want != NULL ? *want : 0));
     gw_note(p, hit != 0, 1);
     return hit != 0;
 }
@@ -308,7 +304,7 @@ static bool gw_group_field(struct gw_patch *p, const struct gw_model *m, struct 
     uint16_t *c[4] = {gw_hit_counter(m, u, !open), &m->c[GW_C_HIST + 128 + (p->misses & 127)],
                       gw_pool(m, 7u << 24, f->kind << 16 | (f->target & 0xffff)),
                       &m->c[GW_C_RUN + (run * 2 + open) * 4 + (p->np & 3)]};
-    hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + f->kind * 4u + u->guess.sure) * GW_INPUTS, hit, 12, true);
+    hit = gw_mix(p, c, 4, m->w + (GW_W_HIT + f->kind * 4u + u->guess.sure) * GW_INPUTS, hit);
     bool exact = hit != 0;
     if (!exact && u->guess.two) {
         memcpy(first, made, sizeof first);
@@ -355,7 +351,7 @@ static bool gw_group_right(struct gw_patch *p, const struct gw_model *m, const u
     uint16_t *c[3] = {&m->c[GW_C_GROUP + size * 16 + bucket], &m->c[GW_C_GHIST + (p->misses & 63)],
                       gw_pool(m, 8u << 24, gw_le16(g->made) << 8 | g->made[2])};
     return gw_mix(p, c, 3, m->w + (GW_W_GROUP + size) * GW_INPUTS,
-                  want != NULL && memcmp(want, g->made, g->size) == 0, 12, true) != 0;
+                  want != NULL && memcmp(want, g->made, g->size) == 0) != 0;
 }
 
 /* All of it was: put it out at once. */
@@ -420,8 +416,7 @@ static void gw_step_copy(struct gw_patch *p, const struct gw_model *m)
 static void gw_literal_byte(struct gw_patch *p, const struct gw_model *m, uint32_t want)
 {
     uint32_t before = p->np > 0 ? gw_recent(p, 1) : 0, k = p->insn_k & 3u;
-    uint32_t hash[2] = {(16u + k) << 24, (24u << 24) + ((before & 0xe0) << 8) + (k << 16)};
-    uint32_t b = gw_byte(p, m, hash, 2, m->w + (GW_W_LITERAL + k) * GW_INPUTS, want, 15);
+    uint32_t b = gw_quick_byte(p, m, (16u + k) << 24, (24u << 24) + ((before & 0xe0) << 8) + (k << 16), want);
     gw_emit(p, b);
     gw_follow(p, b);
 }

@@ -58,7 +58,7 @@ struct gw_model {
 };
 
 /* 200 * logit of a probability in 1/4096: in steps of 32 / 4096, finer near the ends. */
-static inline int gw_stretch(uint32_t p12)
+static int gw_stretch(uint32_t p12)
 {
     if (p12 - 128 < 3840) {
         return gw_patch_stretch[p12 >> 5];
@@ -67,14 +67,14 @@ static inline int gw_stretch(uint32_t p12)
 }
 
 /* 200 * logit -> 16 bits of probability, 32..65504. */
-static inline uint32_t gw_squash(int d)
+static uint32_t gw_squash(int d)
 {
     d = d > 2047 ? 2047 : d < -2047 ? -2047 : d;
     uint32_t i = (uint32_t)(d + 2048) >> 6, f = (uint32_t)(d + 2048) & 63;
     return gw_patch_squash[i] + ((uint32_t)(gw_patch_squash[i + 1] - gw_patch_squash[i]) * f >> 6);
 }
 
-static inline void gw_learn(uint16_t *c, unsigned bit, unsigned limit)
+static void gw_learn(uint16_t *c, unsigned bit, unsigned limit)
 {
     int n = *c & 15, p = *c | 8;
     p += ((bit != 0 ? 65535 : 0) - p) * (int)gw_patch_rate[n] >> 16;
@@ -82,7 +82,7 @@ static inline void gw_learn(uint16_t *c, unsigned bit, unsigned limit)
 }
 
 /* One decision by one counter. */
-static inline unsigned gw_bit(struct gw_patch *p, uint16_t *c, unsigned bit, unsigned limit)
+static unsigned gw_bit(struct gw_patch *p, uint16_t *c, unsigned bit, unsigned limit)
 {
     uint32_t p16 = *c | 8u;
     bit = gw_code_bit(p, p16 < 48 ? 48 : p16, bit);
@@ -91,13 +91,12 @@ static inline unsigned gw_bit(struct gw_patch *p, uint16_t *c, unsigned bit, uns
 }
 
 /* One decision by n counters. Weights wrap around if a hostile patch drives them there: the same on all machines. */
-static inline unsigned gw_mix(struct gw_patch *p, uint16_t *const *c, unsigned n, int32_t *w, unsigned bit,
-                              unsigned limit, bool fine)
+static unsigned gw_mix(struct gw_patch *p, uint16_t *const *c, unsigned n, int32_t *w, unsigned bit)
 {
     int st[GW_INPUTS];
     uint32_t dot = 0;
     for (unsigned i = 0; i < n; i++) {
-        st[i] = fine ? gw_stretch(*c[i] >> 4) : gw_patch_stretch[*c[i] >> 9];
+        st[i] = gw_stretch(*c[i] >> 4);
         dot += (uint32_t)w[i] * (uint32_t)st[i];
     }
     uint32_t p16 = gw_squash((int32_t)dot >> 14);
@@ -105,33 +104,46 @@ static inline unsigned gw_mix(struct gw_patch *p, uint16_t *const *c, unsigned n
     int error = ((bit != 0 ? 65536 : 0) - (int)p16) * 3 >> 5;
     for (unsigned i = 0; i < n; i++) {
         w[i] = (int32_t)((uint32_t)w[i] + (uint32_t)((st[i] * error + (1 << 12)) >> 13));
-        gw_learn(c[i], bit, limit);
+        gw_learn(c[i], bit, 12);
     }
     return bit;
 }
 
-static inline uint16_t *gw_pool(const struct gw_model *m, uint32_t hash, uint32_t node)
+static uint16_t *gw_pool(const struct gw_model *m, uint32_t hash, uint32_t node)
 {
     return &m->c[GW_C_POOL + ((hash + node) * 0x9E3779B1u >> m->shift)];
 }
 
-/* A byte, from the top bit, by n contexts hashed into the pool. */
-static inline uint32_t gw_byte(struct gw_patch *p, const struct gw_model *m, const uint32_t *hash, unsigned n,
-                               int32_t *w, uint32_t value, unsigned limit)
+/* A byte, from the top bit, by three contexts hashed into the pool. */
+static uint32_t gw_byte(struct gw_patch *p, const struct gw_model *m, const uint32_t hash[3], int32_t *w,
+                               uint32_t value)
 {
     uint32_t node = 1;
     for (unsigned i = 8; i-- > 0;) {
-        uint16_t *c[GW_INPUTS];
-        for (unsigned k = 0; k < n; k++) {
-            c[k] = gw_pool(m, hash[k], node);
-        }
-        node = node << 1 | gw_mix(p, c, n, w, value >> i & 1, limit, false);
+        uint16_t *c[3] = {gw_pool(m, hash[0], node), gw_pool(m, hash[1], node), gw_pool(m, hash[2], node)};
+        node = node << 1 | gw_mix(p, c, 3, w, value >> i & 1);
+    }
+    return node & 255;
+}
+
+/* The same by two contexts and no mixing, for what is frequent: their mean. */
+static uint32_t gw_quick_byte(struct gw_patch *p, const struct gw_model *m, uint32_t first, uint32_t second,
+                                     uint32_t value)
+{
+    uint32_t node = 1;
+    for (unsigned i = 8; i-- > 0;) {
+        uint16_t *a = gw_pool(m, first, node), *b = gw_pool(m, second, node);
+        uint32_t p16 = ((uint32_t)*a + *b) >> 1;
+        unsigned bit = gw_code_bit(p, p16 | 16u, value >> i & 1);
+        gw_learn(a, bit, 15);
+        gw_learn(b, bit, 15);
+        node = node << 1 | bit;
     }
     return node & 255;
 }
 
 /* A number: how many bits (a tree), two bits below the leading one by context, the last three if `aligned`. */
-static inline uint32_t gw_number(struct gw_patch *p, uint16_t *c, uint32_t value, bool aligned)
+static uint32_t gw_number(struct gw_patch *p, uint16_t *c, uint32_t value, bool aligned)
 {
     uint32_t n = 0, node = 1, v = 1, low = 0, direct;
     while ((value + 1) >> (n + 1) != 0 && n < 31) {

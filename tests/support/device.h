@@ -67,6 +67,7 @@ struct simdev_ram {
     struct gw_release offer;
     uint8_t memory[GW_VERIFY_MEMORY];
     uint8_t buffer[GW_INSTALL_BUFFER];
+    struct gw_decoding decoding;
     uint64_t decoder[sizeof(struct gw_patch) / 8 + 4];
 };
 

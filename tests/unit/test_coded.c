@@ -234,8 +234,8 @@ static void a_device_without_a_decoder_takes_the_raw_one(void **state)
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(simdev_open(&d, &two), GW_OK);
         assert_int_equal(gw_install_abort(&d.ram.inst, false), GW_OK);
-        d.ram.install.codec = i == 0 ? NULL : &fastcodec;
-        d.ram.install.decoder_size = i == 0 ? sizeof d.ram.decoder : sizeof(struct gw_patch) + 15;
+        d.ram.decoding.size = sizeof(struct gw_patch) + 15; /* one byte too few */
+        d.ram.install.decoding = i == 0 ? NULL : &d.ram.decoding;
         assert_int_equal(gw_install_open(&d.ram.inst, &d.ram.install, &d.ram.offer), GW_OK);
         assert_int_equal(d.ram.inst.phase, GW_PHASE_RAW);
         assert_int_equal(d.ram.inst.plan.choice[0].payload, 1);

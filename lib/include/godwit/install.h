@@ -30,7 +30,7 @@
 
 /*
  * How encoded payloads are decoded. A device that names gw_patch_codec links the decoder (patch.h), another does not.
- * room: bytes of install_config.decoder for a profile; ram: what payloads of that profile ask for in the manifest.
+ * room: bytes of gw_decoding.memory for a profile; ram: what payloads of that profile ask for in the manifest.
  */
 struct gw_codec {
     uint32_t (*room)(uint32_t profile);
@@ -45,6 +45,14 @@ struct gw_codec {
 };
 extern const struct gw_codec gw_patch_codec;
 
+/* What a device has for encoded payloads. */
+struct gw_decoding {
+    const struct gw_codec *codec;     /* &gw_patch_codec */
+    void *memory;                     /* codec->room() bytes for the largest profile it takes; 8-byte aligned */
+    size_t size;
+    const struct gw_isa *const *isas; /* instruction sets of its images, see patch.h; each links its own code */
+};
+
 struct gw_install_config {
     const struct gw_device *dev;
     uint8_t *buffer;      /* at least GW_INSTALL_BUFFER_MIN bytes and a frame + 32; decides the largest frame */
@@ -52,14 +60,7 @@ struct gw_install_config {
     uint32_t now;         /* seconds since 1970; 0: not known */
     bool recovery;        /* the running image is the factory image, or the bootloader's recovery */
     enum gw_slot running; /* the slot that runs, from the hand-over; GW_SLOT_FACTORY, or _NONE for the bootloader */
-    /*
-     * Encoded payloads: &gw_patch_codec; NULL: this device takes raw payloads alone, and links no decoder. `decoder`:
-     * codec->room() bytes for the largest profile that this device takes, 8-byte aligned. `isas`: see patch.h.
-     */
-    const struct gw_codec *codec;
-    void *decoder;
-    size_t decoder_size;
-    const struct gw_isa *const *isas;
+    const struct gw_decoding *decoding; /* NULL: this device takes raw payloads alone, and links no decoder */
     /* Told of everything in the manifest that was passed over, and why. May be NULL. */
     void (*passed)(void *ctx, uint32_t component, uint32_t variant, uint32_t payload, int reason);
     void *ctx;

@@ -1,5 +1,5 @@
 /*
- * patch.h - gwpatch: decodes deltas and compressed full images (SPEC.md, section 14).
+ * patch.h - gwpatch: decodes deltas and compressed full images (SPEC.md, section 15).
  *
  * A patch makes a new image from an old one (or from nothing), both of which lie in flash: the decoder reads them back
  * through two functions and needs RAM for its model only. Push patch bytes as they come, poll for output:
