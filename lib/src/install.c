@@ -484,8 +484,9 @@ static int st_decode(struct gw_install *inst)
     if (status == GW_DONE) {
         return go(inst, GW_ST_READ_BACK);
     }
-    if (!begun && (status == GW_ERR_ENCODING || status == GW_ERR_DECODER_RAM)) {
-        return take_next(inst, status);
+    bool useless = status == GW_ERR_ENCODING || status == GW_ERR_VERSION || status == GW_ERR_DECODER_RAM;
+    if (useless && inst->written == 0 && (!begun || inst->decoding == 1)) {
+        return take_next(inst, status); /* of an instruction set, or of a version, that is not here */
     }
     if (status == GW_ERR_DECODE || status == GW_ERR_FLASH_VERIFY) { /* the next attempt begins afresh */
         int err = gw_install_forget(inst);

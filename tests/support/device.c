@@ -291,8 +291,13 @@ static void make_payload(struct simdev *d, const struct simdev_release *r, const
             old = gwh_span(&wish->from->image[0]);
             must(gw_sha256(d->crypto->gw, old.p, old.n, p->precursor), "digest");
         }
-        fastcodec_encode(&content, old, gwh_span(image), SIMDEV_UNIT, wish->padding);
-        spoil(&content, wish);
+        if (wish->content.n == 0) {
+            fastcodec_encode(&content, old, gwh_span(image), SIMDEV_UNIT, wish->padding);
+            spoil(&content, wish);
+        } else {
+            p->decoder_ram = wish->decoder_ram;
+            must(gwh_buf_add(&content, wish->content.p, wish->content.n), "payload");
+        }
     }
     must(gwh_payload_make(file, d->crypto->gw, (struct gw_span){ d->cek, sizeof d->cek }, at,
                           coded ? gwh_span(&content) : gwh_span(image), p), "payload");
@@ -310,7 +315,10 @@ static void make_component(struct simdev *d, struct simdev_release *r, const str
     make_image(&r->image[which], which == 0 ? wish->sequence : 1000 + wish->data,
                which == 0 ? d->config.image_size : d->config.image_size / 3);
     bool coded = wish->coded && which == 0;
-    if (coded) {
+    if (coded && wish->image.n != 0) {
+        gwh_buf_free(&r->image[0]);
+        must(gwh_buf_add(&r->image[0], wish->image.p, wish->image.n), "image");
+    } else if (coded) {
         make_alike(&r->image[0], wish->from);
     }
     for (unsigned i = 0; i < 1u + coded; i++) { /* encoded before raw */
@@ -411,7 +419,7 @@ int simdev_open(struct simdev *d, const struct simdev_release *r)
     struct gw_progress progress;
 
     d->ram.install = (struct gw_install_config){ .dev = &d->dev, .buffer = d->ram.buffer,
-                                                 .buffer_size = sizeof d->ram.buffer, .decoding = &d->ram.decoding };
+                                                 .buffer_size = sizeof d->ram.buffer, .decoding = d->decoding != NULL ? d->decoding : &d->ram.decoding };
     d->ram.decoding = (struct gw_decoding){ &fastcodec, d->ram.decoder, sizeof d->ram.decoder, NULL };
     d->ram.install.running = d->booted == GW_OK ? (enum gw_slot)d->handover.slot : GW_SLOT_NONE;
     d->ram.install.recovery = d->booted != GW_OK || d->handover.recovery != 0;

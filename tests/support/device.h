@@ -50,7 +50,10 @@ struct simdev_wish {
     bool coded;      /* the bootable component's payload is encoded (fastcodec), a raw one stands behind it in the list */
     const struct simdev_release *from; /* coded: a delta from its image; NULL: full */
     uint32_t padding;                  /* coded: bytes of nothing in each unit */
-    enum { SIMDEV_RIGHT, SIMDEV_OTHER_ISA, SIMDEV_CUT_SHORT, SIMDEV_TOO_LONG, SIMDEV_NONSENSE } spoil; /* coded, how */
+    struct gw_span image, content; /* coded: the image, and what encodes it, made elsewhere; n 0: made here */
+    uint32_t decoder_ram;
+    /* coded: what is wrong with it */
+    enum { SIMDEV_RIGHT, SIMDEV_OTHER_ISA, SIMDEV_CUT_SHORT, SIMDEV_TOO_LONG, SIMDEV_NONSENSE } spoil;
 };
 
 struct simdev_key {
@@ -91,6 +94,7 @@ struct simdev {
     uint64_t fetched;    /* payload bytes pushed, ever */
     uint64_t taken_over; /* payload bytes that installs found there already, when they were opened, ever */
 
+    const struct gw_decoding *decoding; /* NULL: fastcodec */
     struct simdev_ram ram;
 };
 

@@ -3,7 +3,8 @@
  * so that thousands of cuts are quick. It reads old and new image back like the real one.
  *
  *    "FC", u16 unit, u32 size of the image; for each unit: u16 bytes of operations, operations
- *    1 u16 n, n bytes   |   2 u16 n, u32 from: copy of the old image   |   3 ...: of the new one   |   4 u16 n: n bytes of nothing
+ *    1 u16 n, n bytes   |   2 u16 n, u32 from: copy of the old image   |   3 ...: of the new one
+ *    4 u16 n: n bytes of nothing
  */
 #ifndef TEST_FASTCODEC_H
 #define TEST_FASTCODEC_H

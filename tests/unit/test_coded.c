@@ -1,6 +1,6 @@
 /*
- * test_coded.c - encoded payloads in an install: staged, streamed, given up for the next payload in the list, damaged on
- * flash, nonsense. The codec is the tests' own (fastcodec); the real one has test_patch.
+ * test_coded.c - encoded payloads in an install: staged, streamed, given up for the next payload in the list, damaged
+ * on flash, nonsense. The codec is the tests' own (fastcodec); test_patch_install has the real one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -271,6 +271,32 @@ static void payloads_that_do_not_decode(void **state)
     start((struct simdev_wish){ 0 });
 }
 
+/* The decoder is trusted with nothing: not even with the size of the image. */
+static int say_too_much(struct gw_patch *p, uint8_t *out, size_t room, size_t *n)
+{
+    (void)p;
+    memset(out, 0x33, room);
+    *n = room;
+    return GW_MORE;
+}
+
+static void a_decoder_that_says_too_much_is_stopped(void **state)
+{
+    struct gw_codec rogue = fastcodec;
+    struct gw_slot_map map;
+    uint8_t behind;
+
+    (void)state;
+    start((struct simdev_wish){ .from = &one });
+    rogue.poll = say_too_much;
+    struct gw_decoding decoding = { &rogue, d.ram.decoder, sizeof d.ram.decoder, NULL };
+    d.decoding = &decoding;
+    assert_int_equal(gw_layout_slot(&d.sim.flash, &d.layout, GW_SLOT_B, &map), GW_OK);
+    assert_int_equal(simdev_install(&d, &two, 0), GW_ERR_DECODE);
+    assert_int_equal(gw_flash_read(&d.sim.flash, map.image.start + 3072, &behind, 1), GW_OK);
+    assert_int_equal(behind, 0xff);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +310,7 @@ int main(void)
         cmocka_unit_test_teardown(an_instruction_set_that_is_not_here_means_the_next_payload, stop),
         cmocka_unit_test_teardown(a_device_without_a_decoder_takes_the_raw_one, stop),
         cmocka_unit_test_teardown(payloads_that_do_not_decode, stop),
+        cmocka_unit_test_teardown(a_decoder_that_says_too_much_is_stopped, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
