@@ -132,7 +132,7 @@ const uint8_t *gw_want_bytes(struct gw_patch *p)
         return raw;
     }
     raw -= k;
-    if (!gw_is_literal_field(p->isa, raw) || (k <= p->isa->literal_at && literal_end(r) <= s + p->isa->literal_at)) {
+    if (!gw_is_code(p->isa, gw_address(p, 1, s)) || !gw_is_literal_field(p->isa, raw) || (k <= p->isa->literal_at && literal_end(r) <= s + p->isa->literal_at)) {
         return raw + k;
     }
     struct gw_patch_field f = {0, 0, 0};

@@ -119,7 +119,7 @@ static bool gw_at_insn(const struct gw_patch *p)
 static void gw_find(struct gw_patch *p, struct gw_isa_place *a, struct gw_patch_field *f)
 {
     f->kind = GW_FIELD_NONE;
-    if (a->at >= p->old_next && (a->at & (p->isa->align - 1u)) == 0) {
+    if (a->at >= p->old_next && (a->at & (p->isa->align - 1u)) == 0 && gw_is_code(p->isa, a->pc)) {
         p->isa->find(a, p->state, f);
         p->old_next = a->at + (a->n >= 2 ? p->isa->size(a->p, 2) : 4);
         if (f->kind != GW_FIELD_NONE) {
@@ -433,7 +433,7 @@ static void gw_step_literal(struct gw_patch *p, const struct gw_model *m)
     gw_literal_byte(p, m, want != NULL ? *want : 0);
     uint32_t size = p->isa->literal_size, k = p->insn_k;
     if (size == 0 || k != p->isa->literal_at + 1u || p->has_held == 0 || !gw_is_literal_field(p->isa, p->insn) ||
-        p->end - p->np + k < size) {
+        p->end - p->np + k < size || !gw_is_code(p->isa, gw_address(p, 1, p->np - k))) {
         return;
     }
     for (uint32_t i = k; i < size; i++) {
@@ -469,9 +469,11 @@ static void gw_step_match(struct gw_patch *p)
                 b[n] = gw_earlier(p, at + n);
             }
             struct gw_patch_field f = {0, 0, 0};
-            if (gw_is_literal_field(p->isa, b)) {
-                struct gw_isa_place a = {b, size, gw_address(p, 1, at), 0};
-                uint32_t pc = gw_address(p, 1, p->np);
+            uint32_t from = gw_address(p, 1, at), pc = gw_address(p, 1, p->np);
+            if (!gw_is_code(p->isa, from) || !gw_is_code(p->isa, pc)) {
+                n = 1;
+            } else if (gw_is_literal_field(p->isa, b)) {
+                struct gw_isa_place a = {b, size, from, 0};
                 p->isa->find(&a, p->state, &f);
                 if ((p->isa->relative >> f.kind & 1) != 0) {
                     uint8_t raw[8];

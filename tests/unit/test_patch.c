@@ -98,7 +98,8 @@ static void test_shapes(void **state)
             fill(b, sizeof b, (kind + isa) % 4);
             struct gw_span sa = {a, sizeof a}, sb = {b, sizeof b};
             size_t n = trip((struct gw_span){NULL, 0}, sa, &o);
-            assert_in_range(n, 5, kind == 3 ? sizeof a + sizeof a / 50 : 2500);
+            /* Periods hide where bytes look like calls (Xtensa), nowhere else. */
+            assert_in_range(n, 5, kind == 3 ? sizeof a + sizeof a / 50 : isa == GW_ISA_XTENSA ? sizeof a / 2 : 2500);
             (void)trip(sa, sb, &o);
             assert_in_range(trip(sa, sa, &o), 5, 200);
         }
