@@ -8,10 +8,10 @@ deps = @if [ -z "$$GODWIT_NO_DEPS" ] && [ -x scripts/deps.sh ]; then scripts/dep
 preset = cmake --preset $(1) >/dev/null && cmake --build $(BUILD)/$(1) -j $(JOBS) $(if $(2),--target $(2)) -- --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-% demo test test-full test-one powercut mutants size stack cov lint fuzz bench clean
+.PHONY: help deps build build-% demo test test-full test-one powercut mutants size stack cov lint fuzz bench bench-patch clean
 
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: ## install what is missing (Debian and Ubuntu packages; says which)
 	@scripts/deps.sh --tools=full
@@ -73,6 +73,11 @@ bench: ## install pipeline against AES-CTR + SHA-256 alone
 	$(call deps,build)
 	@$(call preset,host)
 	@$(BUILD)/host/bench/bench_install
+
+bench-patch: ## gwpatch against bsdiff, xdelta3, zstd, xz on pairs of firmware: make bench-patch CORPUS=dir
+	$(call deps,bench)
+	@$(call preset,host)
+	@bench/patch/run.py "$(CORPUS)" --bin $(BUILD)/host --out $(BUILD)/bench-patch
 
 clean: ## remove what was built
 	@rm -rf $(BUILD)

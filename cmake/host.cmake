@@ -57,6 +57,8 @@ foreach(bench ${benches})
   gw_program(${name} SOURCES ${bench} LINK godwit-testing DIR bench)
 endforeach()
 
+gw_program(patch_decode SOURCES bench/patch/decode.c LINK godwit-host DIR bench)
+
 file(GLOB examples CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} examples/*/*.c)
 if(examples)
   gw_library(godwit-examples STRICT GLOB examples/*/*.c LINK godwit)
