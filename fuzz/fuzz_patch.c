@@ -1,9 +1,9 @@
 /*
- * fuzz_patch.c - gwpatch under any bytes: the decoder ends, with an error or with exactly the output that was asked for,
- * and reads nothing outside the old image and what it put out.
+ * fuzz_patch.c - gwpatch under any bytes: the decoder ends, with an error or with exactly the output that was asked
+ * for, and reads nothing outside the old image and what it put out.
  *
- * Input: one byte, the size of the pieces pushed; then the patch. Images are as large as its header says, up to a bound;
- * the old one is made from its offsets.
+ * Input: one byte, the size of the pieces pushed; then the patch. Images are as large as its header says, up to a
+ * bound; the old one is made from its offsets.
  */
 #include <stdlib.h>
 #include <string.h>

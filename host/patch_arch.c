@@ -45,8 +45,8 @@ static struct gw_patch_field field_here(struct walk *w, uint32_t *pc)
     return f;
 }
 
-void gwh_domain(const struct gw_isa *isa, const struct gw_patch_header *h, unsigned image, const uint8_t *in, uint32_t n,
-                enum gwh_domain domain, uint8_t *out, uint8_t *marks)
+void gwh_domain(const struct gw_isa *isa, const struct gw_patch_header *h, unsigned image, const uint8_t *in,
+                uint32_t n, enum gwh_domain domain, uint8_t *out, uint8_t *marks)
 {
     struct walk w = {isa, h, in, n, 0, 0, 0, image, {0}};
     uint32_t pc, begun = 0;

@@ -3,7 +3,8 @@
 
     bench/patch/run.py CORPUS [--bin build/host] [--out build/bench-patch] [--ram 16K] [--no-callgrind]
 
-CORPUS holds folders with old.bin and new.bin. Left out when not on the PATH: bsdiff, xdelta3, zstd, xz, detools, hdiffz.
+CORPUS holds folders with old.bin and new.bin. Left out when not on the PATH: bsdiff, xdelta3, zstd, xz,
+detools, hdiffz.
 Writes table.txt and plot.svg to --out. The last line sums up; exit code 1 when anything did not come back.
 """
 import argparse
@@ -87,7 +88,8 @@ class Bench:
             p = t / f"{kind}.gwp"
             cpu, peak, _ = run(self.godwit, "patch", "make", *images, "-o", p, "--force", "--ram", self.a.ram,
                                measure=True)
-            run(self.godwit, "patch", "apply", p, *(["--old", old] if kind == "delta" else []), "-o", t / "r", "--force")
+            source = ["--old", old] if kind == "delta" else []
+            run(self.godwit, "patch", "apply", p, *source, "-o", t / "r", "--force")
             self.check(f"{name} gwpatch {kind}", same(t / "r", new))
             base = old if kind == "delta" else "-"
             ram = int(run(self.decode, base, p, new).stdout)
