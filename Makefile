@@ -8,7 +8,10 @@ deps = @if [ -z "$$GODWIT_NO_DEPS" ] && [ -x scripts/deps.sh ]; then scripts/dep
 preset = cmake --preset $(1) >/dev/null && cmake --build $(BUILD)/$(1) -j $(JOBS) $(if $(2),--target $(2)) -- --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-% demo test test-full test-one powercut mutants size stack cov lint fuzz bench bench-patch clean
+.PHONY: help deps build build-% board demo test test-full test-one test-rv32 test-cortex-m measure-rv32 \
+        powercut mutants size stack cov lint fuzz bench bench-boot \
+        bench-patch clean
+.PHONY: demo-qemu powercut-qemu
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,8 +27,15 @@ build-%: ## the same with another preset: host-asan, host-clang, host-cov, fuzz,
 	$(call deps,test)
 	@$(call preset,$*)
 
+board: ## bootloader and images for the emulated board (ports/qemu-rv32), in build/rv32-board
+	$(call deps,test)
+	@$(call preset,rv32-board)
+
 demo: build ## a release from the desk to a verified boot, with a power cut and a bad image on the way
 	@scripts/demo.sh $(BUILD)/host/bin
+
+demo-qemu: build board ## the same with a board in the emulator: factory, updates over its serial line, pulled plugs, recovery
+	@scripts/demo-qemu.sh $(BUILD)/host/bin
 
 test: ## all quick tests, ASan and UBSan included (under 4 minutes)
 	$(call deps,test)
@@ -39,10 +49,28 @@ test-one: ## one suite by name: make test-one NAME=test_cbor
 	$(call deps,test)
 	@scripts/test.py one --name "$(NAME)" --jobs $(JOBS)
 
+test-rv32: ## unit tests, known answers and sampled power cuts on an emulated RV32IMC
+	$(call deps,test)
+	@$(call preset,target-rv32)
+	@tests/target/emulate.py rv32 --jobs $(JOBS)
+
+test-cortex-m: ## the same on an emulated Cortex-M3
+	$(call deps,test)
+	@$(call preset,target-cortex-m)
+	@tests/target/emulate.py cortex-m --jobs $(JOBS)
+
+measure-rv32: ## instructions of hashing, verifying and decrypting on RV32IMC, and their code size
+	$(call deps,test)
+	@$(call preset,target-rv32)
+	@scripts/measure.py
+
 powercut: ## power cuts at every flash operation, nested to depth 2; REPLAY=string runs one again
 	$(call deps,build)
 	@$(call preset,host,powercut)
 	@$(BUILD)/host/bin/powercut $(if $(REPLAY),--replay "$(REPLAY)",--tier full)
+
+powercut-qemu: build board ## one update on the emulated board, cut at every flash write; SAMPLE=n for some, REPLAY=state for one
+	@tests/qemu/powercut.py --jobs $(JOBS) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(REPLAY),--replay $(REPLAY))
 
 mutants: ## small faults in the code, each of which a named test must catch
 	$(call deps,build)
@@ -78,6 +106,12 @@ bench-patch: ## gwpatch against bsdiff, xdelta3, zstd, xz on pairs of firmware: 
 	$(call deps,bench)
 	@$(call preset,host)
 	@bench/patch/run.py "$(CORPUS)" --bin $(BUILD)/host --out $(BUILD)/bench-patch
+
+bench-boot: ## the emulated board from reset to an image of 128 KB
+	$(call deps,test)
+	@$(call preset,host)
+	@$(call preset,rv32-board)
+	@bench/boot.py $(BUILD)/host/bin
 
 clean: ## remove what was built
 	@rm -rf $(BUILD)

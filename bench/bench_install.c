@@ -124,7 +124,7 @@ static void first_boot(void)
     static uint8_t memory[GW_VERIFY_MEMORY];
     struct gw_handover handover;
     bool watchdog;
-    int error = gw_boot_run(&device, GW_CAUSE_POWER, memory, sizeof memory, &handover, &watchdog);
+    int error = gw_boot_run(&device, GW_CAUSE_POWER, memory, sizeof memory, &handover, &watchdog, NULL);
     MUST(error == GW_ERR_NO_IMAGE ? 0 : error);
 }
 

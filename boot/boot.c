@@ -14,7 +14,8 @@ struct boot {
     uint8_t *memory;
     size_t size;
     struct gw_boot_state state;
-    struct gw_manifest manifest; /* of the slot that was looked at last */
+    struct gw_manifest manifest; /* of the slot that was looked at last, `looked` */
+    enum gw_slot looked;
     enum gw_verdict verdict[3];
     int reason[3]; /* why a slot was not OK */
 };
@@ -90,6 +91,43 @@ static void name_reasons(const struct boot *b, struct gw_boot_state *next)
     }
 }
 
+/* The factory image, by the identity; the image of another slot, by the manifest that was verified a moment ago. */
+static GW_NOINLINE int find_image(struct boot *b, enum gw_slot slot, struct gw_image *image)
+{
+    struct gw_area area = b->dev->layout->factory;
+    struct gw_component c = { .kind = 0 };
+    struct gw_variant v;
+    struct gw_identity id;
+    struct gw_span bytes;
+    uint32_t index;
+    int err = GW_OK;
+
+    if (slot == GW_SLOT_FACTORY) {
+        err = gw_identity_load(b->dev, b->memory, &id, NULL, &bytes);
+        v.size = id.factory_size;
+        memcpy(v.digest, id.factory_digest, sizeof v.digest);
+    } else {
+        for (uint32_t i = 0; err == GW_OK && c.kind != GW_KIND_BOOTABLE; i++) {
+            err = gw_manifest_component(&b->manifest, i, &c);
+        }
+        err = err == GW_OK ? gw_component_area(b->dev, slot, GW_KIND_BOOTABLE, c.id, &area) : err;
+        err = err == GW_OK ? gw_variant_for(&c, area.start, &v, &index) : err;
+    }
+    if (err == GW_OK) {
+        image->address = area.start;
+        image->size = v.size;
+        memcpy(image->digest, v.digest, sizeof image->digest);
+    }
+    return err;
+}
+
+/* Verifies a slot for a decision. */
+static void verify(struct boot *b, enum gw_slot slot)
+{
+    b->verdict[slot] = gw_slot_verify(b->dev, &b->state, slot, b->memory, b->size, &b->manifest, &b->reason[slot]);
+    b->looked = slot;
+}
+
 /* Asks for a decision, verifies what it asks for, until it says what to start. */
 static void decide(struct boot *b, enum gw_cause cause, struct gw_decision *d)
 {
@@ -98,8 +136,7 @@ static void decide(struct boot *b, enum gw_cause cause, struct gw_decision *d)
         if (d->action != GW_ACTION_VERIFY) {
             return;
         }
-        b->verdict[d->slot] = gw_slot_verify(b->dev, &b->state, d->slot, b->memory, b->size, &b->manifest,
-                                             &b->reason[d->slot]);
+        verify(b, d->slot);
     }
 }
 
@@ -139,7 +176,7 @@ static int record(struct boot *b, enum gw_cause cause, struct gw_decision *d)
 
 /* Decides, records, fills the hand-over. `err`: what mounting the journal said; it may be readable all the same. */
 static GW_NOINLINE int choose(struct boot *b, enum gw_cause cause, int err, bool rebuilt, struct gw_handover *h,
-                              bool *watchdog)
+                              bool *watchdog, struct gw_image *image)
 {
     struct gw_decision d;
 
@@ -152,13 +189,19 @@ static GW_NOINLINE int choose(struct boot *b, enum gw_cause cause, int err, bool
         h->reason = (uint8_t)-failed;
     }
     *watchdog = d.watchdog;
-    return d.action == GW_ACTION_START ? GW_OK : GW_ERR_NO_IMAGE;
+    if (d.action != GW_ACTION_START) {
+        return GW_ERR_NO_IMAGE;
+    }
+    if (image != NULL && b->looked != d.slot) {
+        verify(b, d.slot); /* its manifest is wanted again: another slot was looked at since */
+    }
+    return image == NULL ? GW_OK : find_image(b, d.slot, image);
 }
 
 int gw_boot_run(const struct gw_device *dev, enum gw_cause cause, uint8_t *memory, size_t size, struct gw_handover *h,
-                bool *watchdog)
+                bool *watchdog, struct gw_image *image)
 {
-    struct boot b = { .dev = dev, .memory = memory, .size = size };
+    struct boot b = { .dev = dev, .memory = memory, .size = size, .looked = GW_SLOT_NONE };
     bool rebuilt = false;
 
     if (size < GW_VERIFY_MEMORY) {
@@ -173,7 +216,33 @@ int gw_boot_run(const struct gw_device *dev, enum gw_cause cause, uint8_t *memor
     if (dev->layout->factory.size == 0) {
         b.verdict[GW_SLOT_FACTORY] = GW_VERDICT_BAD;
     }
-    return choose(&b, cause, err, rebuilt, h, watchdog);
+    return choose(&b, cause, err, rebuilt, h, watchdog, image);
+}
+
+int gw_image_load(const struct gw_device *dev, const struct gw_image *image, void *to, size_t room)
+{
+    uint8_t digest[GW_DIGEST_SIZE];
+    uint8_t *p = to;
+
+    if (image->size > room || image->size == 0) {
+        return GW_ERR_SLOT_SMALL;
+    }
+    for (uint32_t at = 0; at < image->size; at += 4096) {
+        uint32_t n = image->size - at < 4096 ? image->size - at : 4096;
+        int err = gw_flash_read(dev->flash, image->address + at, p + at, n);
+        if (err != GW_OK) {
+            return err;
+        }
+        if (dev->flash->idle != NULL) {
+            dev->flash->idle(dev->flash->ctx);
+        }
+    }
+    int err = gw_sha256(dev->crypto, p, image->size, digest);
+    if (err != GW_OK) {
+        return err;
+    }
+    return gw_equal(digest, image->digest, sizeof digest) && memcmp(image->digest, digest, sizeof digest) == 0
+               ? GW_OK : GW_ERR_IMAGE_DIGEST;
 }
 
 void gw_handover_encode(const struct gw_handover *h, uint8_t bytes[GW_HANDOVER_SIZE])

@@ -9,7 +9,8 @@
 #include "release.h"
 #include "show.h"
 
-extern const struct gwh_command cli_key[], cli_release[], cli_device[], cli_layout[], cli_patch[], cli_other[];
+extern const struct gwh_command cli_key[], cli_release[], cli_device[], cli_layout[], cli_push[], cli_patch[],
+    cli_other[];
 #define CLI_COMMANDS_END                                                                                               \
     {                                                                                                                  \
         NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL                                                                 \
@@ -57,6 +58,10 @@ int cli_print(const struct gwh_args *a, json_t *tree);
 int cli_sign(const struct gwh_args *a, const struct gwh_object *o, struct gwh_error *err);
 /* The bundle of --trust, checked by the roots of --root or of the file beside it; `bytes` holds it. */
 int cli_trust(const struct gwh_args *a, struct gwh_buf *bytes, struct gw_trust *trust, struct gwh_error *err);
+/* godwit device provision --board: the flash of a unit, for this identity. */
+int cli_provision_unit(const struct gwh_args *a, struct gw_span identity, struct gwh_error *err);
+/* Any device in a folder, described: a unit's flash files, or a device on this PC. */
+int cli_show_device(const struct gwh_args *a, const char *folder, struct gwh_error *err);
 /* The version "1.4.0" as major * 1000000 + minor * 1000 + patch. False: it has another shape. */
 bool cli_sequence_of(const char *version, uint32_t *sequence);
 

@@ -1,5 +1,6 @@
 /*
- * device.c - godwit device: provision. Writes identities: what a device is, whom it trusts, which keys it holds.
+ * device.c - godwit device: provision, show. Makes identities: what a device is, whom it trusts, which keys it holds;
+ * for a board, the flash of a unit around it (board.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -7,21 +8,28 @@
 #include "cli.h"
 
 static const struct gwh_option provision_options[] = {
-    {"id", "ID", "of the device: letters, digits, _ and -, at most 48", true, false},
-    {"vendor", "DOMAIN", "vendor's domain name", true, false},
-    {"class", "NAME", "class of device", true, false},
+    {"id", "ID", "of the device: letters, digits, _ and -, at most 48; needed without --identity", false, false},
+    {"vendor", "DOMAIN", "vendor's domain name; needed without --identity", false, false},
+    {"class", "NAME", "class of device; needed without --identity", false, false},
     {"hardware", "N", "hardware revision; 0 if not given", false, false},
-    {"root", "KEY", "a root that signs trust bundles; 2 to 4", true, true},
+    {"root", "KEY", "a root that signs trust bundles; 2 to 4; needed without --identity", false, true},
     {"threshold", "N", "root signatures that a bundle needs; 2 if not given", false, false},
     {"device-key", "KEY", "private P-256 key for content keys granted to this device or its group", false, true},
     {"kek", "NAME=FILE", "pre-shared key-encryption key", false, true},
-    {"factory", "FILE", "factory image, which the identity names by its digest", false, false},
-    CLI_OUT("the identity; it holds secrets, mode 0600"),
+    {"factory", "FILE", "factory image, which the identity names by its digest; with --board it is written too",
+     false, false},
+    {"identity", "FILE", "an identity made before, instead of all of the above", false, false},
+    {"board", "BOARD", "make flash files of a unit: name of a board, or a board.json", false, false},
+    {"bootloader", "FILE", "for --board: raw binary of the bootloader", false, false},
+    {"trust", "FILE", "for --board: the trust bundle", false, false},
+    {"release", "RELEASE", "for --board: first release, installed and confirmed", false, false},
+    CLI_OUT("the identity, or the unit's folder; it holds secrets, mode 0600"),
     CLI_PASSPHRASE,
     CLI_FORCE,
     CLI_DRY_RUN,
     GWH_OPTIONS_END,
 };
+static const struct gwh_option show_options[] = {CLI_JSON, GWH_OPTIONS_END};
 #define SECRETS_MAX 4u
 
 struct provisioning {
@@ -137,22 +145,45 @@ static void clean(struct provisioning *p)
     free(p);
 }
 
-static int run_provision(const struct gwh_args *a, struct gwh_error *err)
+/* From the options. */
+static int make_identity(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
 {
-    struct provisioning *p = calloc(1, sizeof *p);
-    if (p == NULL) {
-        return gwh_fail_reason(err, GW_ERR_SPACE, "provision");
+    static const char *const needed[] = {"id", "vendor", "class", "root"};
+    int e = GWH_OK;
+    for (size_t i = 0; e == GWH_OK && i < sizeof needed / sizeof *needed; i++) {
+        e = gwh_need(a, needed[i], err);
     }
     p->id.device_id = gwh_text(a, "id");
-    int e = cli_ids(a, p->id.vendor, p->id.class_id, err);
+    e = e == GWH_OK ? cli_ids(a, p->id.vendor, p->id.class_id, err) : e;
     e = e == GWH_OK ? gwh_number(a, "hardware", 0, &p->id.hardware, err) : e;
     e = e == GWH_OK ? cli_passphrase(a, &p->secret, &p->passphrase, err) : e;
     e = e == GWH_OK ? add_roots(a, p, err) : e;
     e = e == GWH_OK ? add_device_keys(a, p, err) : e;
     e = e == GWH_OK ? add_keks(a, p, err) : e;
     e = e == GWH_OK ? add_factory(a, p, err) : e;
-    e = e == GWH_OK ? encode(p, err) : e;
-    if (e == GWH_OK && !gwh_flag(a, "dry-run")) {
+    return e == GWH_OK ? encode(p, err) : e;
+}
+
+/* One that was made before. */
+static int read_identity(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
+{
+    static const char *const other[] = {"id", "vendor", "class", "root", "hardware", "threshold", "device-key", "kek"};
+    const char *path = gwh_text(a, "identity");
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        if (gwh_flag(a, other[i])) {
+            return gwh_fail(err, GWH_USAGE, "--identity %s says already what --%s would", path, other[i]);
+        }
+    }
+    if (!gwh_flag(a, "board")) {
+        return gwh_fail(err, GWH_USAGE, "--identity is for --board: the identity is there already");
+    }
+    return gwh_file_read(&p->out, path, GW_IDENTITY_MAX, err);
+}
+
+static int write_identity(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
+{
+    int e = GWH_OK;
+    if (!gwh_flag(a, "dry-run")) {
         e = gwh_file_write(gwh_text(a, "o"), gwh_span(&p->out), 0600, gwh_flag(a, "force"), err);
     }
     if (e == GWH_OK) {
@@ -160,15 +191,42 @@ static int run_provision(const struct gwh_args *a, struct gwh_error *err)
                  gwh_text(a, "o"), p->id.device_id, p->out.n, (unsigned)p->id.root_count, (unsigned)p->id.threshold,
                  (unsigned)p->id.ec_count, (unsigned)p->id.kek_count);
     }
+    return e;
+}
+
+static int run_provision(const struct gwh_args *a, struct gwh_error *err)
+{
+    static const char *const for_board[] = {"bootloader", "trust", "release"};
+    for (size_t i = 0; i < sizeof for_board / sizeof *for_board; i++) {
+        if (gwh_flag(a, for_board[i]) && !gwh_flag(a, "board")) {
+            return gwh_fail(err, GWH_USAGE, "--%s is for units of a board: add --board", for_board[i]);
+        }
+    }
+    struct provisioning *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        return gwh_fail_reason(err, GW_ERR_SPACE, "provision");
+    }
+    int e = gwh_flag(a, "identity") ? read_identity(a, p, err) : make_identity(a, p, err);
+    if (e == GWH_OK) {
+        e = gwh_flag(a, "board") ? cli_provision_unit(a, gwh_span(&p->out), err) : write_identity(a, p, err);
+    }
     clean(p);
     return e;
 }
 
+static int run_show(const struct gwh_args *a, struct gwh_error *err)
+{
+    return cli_show_device(a, a->operand[0], err);
+}
+
 const struct gwh_command cli_device[] = {
-    {"device", "provision", "", 0, 0, "write the identity of a device", provision_options,
+    {"device", "provision", "", 0, 0, "write the identity of a device, or with --board the whole flash of a unit",
+     provision_options,
      "godwit device provision --id dev1 --vendor example.com --class sensor-c3 --root root1.pub.pem --root "
      "root2.pub.pem "
      "--device-key device.pem -o dev1.identity",
      run_provision},
+    {"device", "show", "DEVICE", 1, 1, "what lies on a device's flash: a unit's files, or a device on this PC",
+     show_options, "godwit device show unit1/", run_show},
     CLI_COMMANDS_END,
 };

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli.h"
-#include "posix_device.h"
+#include "posix_board.h"
 
 static const struct gwh_option json_options[] = {CLI_JSON, GWH_OPTIONS_END};
 
@@ -21,8 +21,13 @@ static int inspect_release(const struct gwh_args *a, const char *path, struct gw
     return e;
 }
 
-static int inspect_device(const struct gwh_args *a, const char *folder, struct gwh_error *err)
+int cli_show_device(const struct gwh_args *a, const char *folder, struct gwh_error *err)
 {
+    if (gwp_board_is_unit(folder)) {
+        json_t *tree = NULL;
+        int e = gwp_board_show(&tree, folder, err);
+        return e == GWH_OK ? cli_print(a, tree) : e;
+    }
     struct gwp_device *d = malloc(sizeof *d);
     if (d == NULL) {
         return gwh_fail_reason(err, GW_ERR_SPACE, "inspect");
@@ -76,13 +81,14 @@ static int run_inspect(const struct gwh_args *a, struct gwh_error *err)
     char inside[GWH_PATH_MAX], folder[GWH_PATH_MAX];
     const char *path = a->operand[0];
     if (!gwh_is_folder(path)) {
-        return is_flash(path, folder) ? inspect_device(a, folder, err) : inspect_bytes(a, path, err);
+        return is_flash(path, folder) ? cli_show_device(a, folder, err) : inspect_bytes(a, path, err);
     }
     int e = gwh_path(inside, path, "layout.json", err);
     if (e != GWH_OK) {
         return e;
     }
-    return gwh_file_exists(inside) ? inspect_device(a, path, err) : inspect_release(a, path, err);
+    return gwh_file_exists(inside) || gwp_board_is_unit(path) ? cli_show_device(a, path, err)
+                                                              : inspect_release(a, path, err);
 }
 
 static int run_reasons(const struct gwh_args *a, struct gwh_error *err)

@@ -10,7 +10,8 @@ gw_library(godwit-crypto-openssl GLOB ports/crypto/openssl.c LINK godwit OpenSSL
 target_include_directories(godwit-crypto-openssl ${GW_SCOPE_godwit-crypto-openssl} ports/crypto)
 
 # Host code reads lib's internal CBOR and COSE interfaces (lib/src): one encoder and one decoder for both sides.
-gw_library(godwit-host GLOB host/*.c LINK godwit godwit-crypto-openssl OpenSSL::Crypto PkgConfig::JANSSON ${DIVSUFSORT})
+gw_library(godwit-host GLOB host/*.c LINK godwit godwit-common godwit-crypto-openssl OpenSSL::Crypto PkgConfig::JANSSON
+           ${DIVSUFSORT})
 target_include_directories(godwit-host ${GW_SCOPE_godwit-host} . host lib/src)
 
 gw_library(godwit-posix GLOB ports/posix/*.c EXCLUDE "_main\\.c$" LINK godwit-host godwit-boot-main)
@@ -57,9 +58,13 @@ foreach(bench ${benches})
   gw_program(${name} SOURCES ${bench} LINK godwit-testing DIR bench)
 endforeach()
 
-gw_program(patch_decode SOURCES bench/patch/decode.c LINK godwit-host DIR bench)
+# The other examples are for boards.
+gw_library(godwit-examples STRICT GLOB examples/minimal/*.c LINK godwit)
 
-file(GLOB examples CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} examples/*/*.c)
-if(examples)
-  gw_library(godwit-examples STRICT GLOB examples/*/*.c LINK godwit)
-endif()
+# Boards that `godwit device provision --board NAME` knows: ../share/godwit/boards beside the programs.
+file(GLOB boards CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ports/*/board.json)
+foreach(board ${boards})
+  get_filename_component(name ${board} DIRECTORY)
+  get_filename_component(name ${name} NAME)
+  configure_file(${board} ${CMAKE_BINARY_DIR}/share/godwit/boards/${name}.board.json COPYONLY)
+endforeach()

@@ -1,5 +1,5 @@
 # Known answers over the two Mbed TLS ports (kat-psa, kat-mbedtls-boot), each with a library of its own, built from the sources that
-# scripts/fetch-sources.sh provides. The distribution's 2.28 is never seen: headers come from the fetched tree alone.
+# scripts/fetch-sources.sh provides. GW_CMOCKA is the library to link, GW_KAT_START the start file if there is no system. The distribution's 2.28 is never seen: headers come from the fetched tree alone.
 
 execute_process(COMMAND ${CMAKE_SOURCE_DIR}/scripts/fetch-sources.sh mbedtls
   OUTPUT_VARIABLE GW_MBEDTLS_SOURCE OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE failed)
@@ -14,10 +14,11 @@ function(gw_mbedtls_port name config)
   add_library(${name}-mbedtls STATIC ${A_SOURCES})
   target_include_directories(${name}-mbedtls SYSTEM PUBLIC ${GW_MBEDTLS_SOURCE}/include PRIVATE ${GW_MBEDTLS_SOURCE}/library ${A_INCLUDE})
   target_include_directories(${name}-mbedtls PUBLIC ${CMAKE_SOURCE_DIR}/ports/crypto)
-  target_compile_definitions(${name}-mbedtls PUBLIC MBEDTLS_CONFIG_FILE="config/${config}")
+  target_compile_definitions(${name}-mbedtls PRIVATE MBEDTLS_CONFIG_FILE="config/${config}")
   target_compile_options(${name}-mbedtls PRIVATE -ffunction-sections -fdata-sections)
   add_library(godwit-crypto-${name} STATIC ${A_PORT})
   target_include_directories(godwit-crypto-${name} SYSTEM PRIVATE ${A_INCLUDE})
+  target_compile_definitions(godwit-crypto-${name} PRIVATE MBEDTLS_CONFIG_FILE="config/${config}")
   target_compile_options(godwit-crypto-${name} PRIVATE ${GW_FLAGS_COMMON})
   target_link_libraries(godwit-crypto-${name} PUBLIC ${name}-mbedtls godwit)
 endfunction()
@@ -40,8 +41,11 @@ gw_mbedtls_port(mbedtls-boot mbedtls_boot_config.h
   SOURCES library/sha256.c library/platform_util.c 3rdparty/p256-m/p256-m/p256-m.c
   INCLUDE ${GW_MBEDTLS_SOURCE}/3rdparty/p256-m/p256-m)
 
+if(GW_BOARD)
+  return()
+endif()
 foreach(port psa mbedtls-boot)
   string(REPLACE "-" "_" file ${port})
-  gw_program(kat-${port} SOURCES tests/crypto/kat.c tests/crypto/kat_${file}.c DIR tests
-    LINK godwit-crypto-${port} PkgConfig::CMOCKA -Wl,--gc-sections)
+  gw_program(kat-${port} SOURCES tests/crypto/kat.c tests/crypto/kat_${file}.c ${GW_KAT_START} DIR tests
+    LINK godwit-crypto-${port} ${GW_CMOCKA} -Wl,--gc-sections)
 endforeach()

@@ -182,6 +182,16 @@ static int take_option(struct gwh_args *a, int argc, char **argv, int *i, struct
     return GWH_OK;
 }
 
+int gwh_need(const struct gwh_args *a, const char *name, struct gwh_error *err)
+{
+    const struct gwh_option *o = find_option(a->command, name);
+    if (gwh_flag(a, name)) {
+        return GWH_OK;
+    }
+    (void)gwh_fail(err, GWH_USAGE, "%s%s %s is needed: %s", dashes(o), o->name, o->value, o->help);
+    return usage(a, err);
+}
+
 static int check_complete(const struct gwh_args *a, struct gwh_error *err)
 {
     const struct gwh_command *c = a->command;
@@ -191,9 +201,8 @@ static int check_complete(const struct gwh_args *a, struct gwh_error *err)
         return usage(a, err);
     }
     for (const struct gwh_option *o = c->options; o->name != NULL; o++) {
-        if (o->required && !gwh_flag(a, o->name)) {
-            (void)gwh_fail(err, GWH_USAGE, "%s%s %s is needed: %s", dashes(o), o->name, o->value, o->help);
-            return usage(a, err);
+        if (o->required && gwh_need(a, o->name, err) != GWH_OK) {
+            return err->exit;
         }
     }
     return GWH_OK;

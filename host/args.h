@@ -58,6 +58,8 @@ bool gwh_flag(const struct gwh_args *a, const char *name);
 const char *gwh_text(const struct gwh_args *a, const char *name);
 const char *gwh_text_i(const struct gwh_args *a, const char *name, unsigned i);
 unsigned gwh_text_count(const struct gwh_args *a, const char *name);
+/* Insists on an option that only some uses of its command need. */
+int gwh_need(const struct gwh_args *a, const char *name, struct gwh_error *err);
 /* A number that fits 32 bits: decimal, 0x..., with K or M for 1024s. `otherwise` when the option is not there. */
 int gwh_number(const struct gwh_args *a, const char *name, uint32_t otherwise, uint32_t *out, struct gwh_error *err);
 int gwh_number_parse(const char *text, const char *what, uint32_t *out, struct gwh_error *err);

@@ -51,10 +51,10 @@ int gwh_file_read(struct gwh_buf *out, const char *path, size_t max, struct gwh_
     return e;
 }
 
-static int write_all(int fd, struct gw_span bytes)
+static int write_all(int fd, struct gw_span bytes, uint64_t at)
 {
     while (bytes.n > 0) {
-        ssize_t n = write(fd, bytes.p, bytes.n);
+        ssize_t n = pwrite(fd, bytes.p, bytes.n, (off_t)at);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -63,8 +63,19 @@ static int write_all(int fd, struct gw_span bytes)
         }
         bytes.p += n;
         bytes.n -= (size_t)n;
+        at += (uint64_t)n;
     }
     return 0;
+}
+
+static int write_parts(int fd, const struct gwh_part *part, size_t count, uint64_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (write_all(fd, part[i].bytes, part[i].at) != 0) {
+            return -1;
+        }
+    }
+    return ftruncate(fd, (off_t)size);
 }
 
 /* The folder of `path`, made durable after a name in it changed. Not every file system can: that is no failure. */
@@ -108,6 +119,13 @@ mode_t gwh_mode(mode_t mode)
 
 int gwh_file_write(const char *path, struct gw_span bytes, mode_t mode, bool force, struct gwh_error *err)
 {
+    struct gwh_part whole = {0, bytes};
+    return gwh_file_write_parts(path, &whole, 1, bytes.n, mode, force, err);
+}
+
+int gwh_file_write_parts(const char *path, const struct gwh_part *part, size_t count, uint64_t size, mode_t mode,
+                         bool force, struct gwh_error *err)
+{
     char temporary[GWH_PATH_MAX + 16];
     if (strlen(path) >= GWH_PATH_MAX) {
         return gwh_fail(err, GWH_IO, "the path %.80s... is too long", path);
@@ -122,7 +140,7 @@ int gwh_file_write(const char *path, struct gw_span bytes, mode_t mode, bool for
         return gwh_fail_errno(err, "cannot write beside %s", path);
     }
     int e = GWH_OK;
-    if (write_all(fd, bytes) != 0 || fchmod(fd, gwh_mode(mode)) != 0 || fsync(fd) != 0) {
+    if (write_parts(fd, part, count, size) != 0 || fchmod(fd, gwh_mode(mode)) != 0 || fsync(fd) != 0) {
         e = gwh_fail_errno(err, "cannot write %s", path);
     }
     if (close(fd) != 0 && e == GWH_OK) {

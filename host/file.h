@@ -16,6 +16,13 @@
 int gwh_file_read(struct gwh_buf *out, const char *path, size_t max, struct gwh_error *err);
 /* Writes it; `mode` as in open(2). */
 int gwh_file_write(const char *path, struct gw_span bytes, mode_t mode, bool force, struct gwh_error *err);
+/* A file of `size` bytes that holds these parts, in ascending order; what is between them are holes, and reads as 0. */
+struct gwh_part {
+    uint64_t at;
+    struct gw_span bytes;
+};
+int gwh_file_write_parts(const char *path, const struct gwh_part *part, size_t count, uint64_t size, mode_t mode,
+                         bool force, struct gwh_error *err);
 /* A mode without what the umask takes away. */
 mode_t gwh_mode(mode_t mode);
 /* Makes a folder; that it exists is fine. */

@@ -8,16 +8,16 @@
 #ifndef GWH_KEYS_H
 #define GWH_KEYS_H
 
-#include <openssl/types.h>
-
 #include "encode.h"
 #include "error.h"
 
 enum gwh_key_kind { GWH_P256, GWH_RSA2048, GWH_RSA3072 };
 
+struct evp_pkey_st; /* an EVP_PKEY of OpenSSL */
+
 /* A key. `pub` views `bytes`: do not move it. Free with gwh_key_free(). All-zero: none. */
 struct gwh_key {
-    EVP_PKEY *evp;
+    struct evp_pkey_st *evp;
     bool is_private;
     struct gw_pubkey pub;   /* roles are the caller's to set */
     uint8_t bytes[416];     /* x || y, or n || e */

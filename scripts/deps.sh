@@ -24,7 +24,7 @@ if [ "$tools" = bench ]; then
 elif [ "$tools" != build ]; then
     packages="$packages python3-cbor2 python3-cryptography openssl git clang cppcheck gcovr binutils util-linux
         gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf gcc-arm-none-eabi libnewlib-arm-none-eabi
-        dpkg-dev ca-certificates debian-archive-keyring"
+        dpkg-dev ca-certificates debian-archive-keyring qemu-system-misc qemu-system-arm"
 fi
 
 command -v dpkg-query >/dev/null || {

@@ -104,7 +104,7 @@ class Suite:
 
     def count_exit(self, text):
         self.passed = 0 if self.failed else 1  # run() turns it round on a bad exit code
-        verdicts = re.findall(r"^(?:powercut|mutants|bench|fuzz|lint): (.*)", text, re.M)
+        verdicts = re.findall(r"^(?:powercut|powercut-qemu|demo-qemu|mutants|bench|fuzz|lint): (.*)", text, re.M)
         self.note = self.note or (verdicts[-1] if verdicts else "")
 
     def finish(self):
@@ -159,19 +159,30 @@ def powercut(preset_dir, tier, seconds):
     return Suite(f"powercut {tier}", [preset_dir / "bin/powercut", "--tier", tier], "exit", seconds)
 
 
+def on_targets(*options):
+    """Unit tests and known answers, cross-compiled, under emulation."""
+    seconds = 300 if options else 1800
+    return [Suite(f"target-{target}" if options else f"test-{target}",
+                  [ROOT / "tests/target/emulate.py", target, *options], "closing", seconds, alone=not options)
+            for target in ("rv32", "cortex-m")]
+
+
 def quick():
     return [build("host-asan"), build("host", "powercut"), build("kat"), build("rv32"), build("cortex-m4"),
+            build("rv32-board"), build("target-rv32"), build("target-cortex-m"),
             powercut(BUILD / "host", "quick", 240),
-            *units(ASAN), *known_answers(), *scripts(ASAN / "bin"), *seeds()]
+            *on_targets("--short", "--jobs", "1"), *units(ASAN), *known_answers(), *scripts(ASAN / "bin"), *seeds()]
 
 
 def tier_ci():
-    gates = ("lint", "size", "stack", "cov", "demo", "help")
-    return [*quick(), build("host"), build("host-clang"), *(make(t) for t in gates)]
+    gates = ("lint", "size", "stack", "cov", "demo", "demo-qemu", "measure-rv32", "help")
+    return [*quick(), build("host"), build("host-clang"), *(make(t) for t in gates),
+            make("powercut-qemu", 900, "SAMPLE=24")]
 
 
 def tier_full():
-    return [*tier_ci(), make("powercut"), make("mutants", 3600), make("fuzz", 3600), make("bench")]
+    return [*tier_ci(), *on_targets(), make("powercut"), make("powercut-qemu", 3600), make("mutants", 3600),
+            make("fuzz", 3600), make("bench")]
 
 
 def tier_cov():
@@ -215,6 +226,13 @@ def report(suite):
             print("    | " + line)
 
 
+def preset_of(name):
+    """The preset whose programs a suite runs."""
+    if name.startswith(("target-", "test-")):
+        return "target-" + name.partition("-")[2]
+    return "kat" if "kat" in name else "host-asan"
+
+
 def coverage():
     command = ["gcovr", "-r", str(ROOT), str(BUILD / "host-cov"), "--filter", str(ROOT / "lib/src/"),
                "--fail-under-line", "95", "--exclude-unreachable-branches", "--txt"]
@@ -241,7 +259,7 @@ def main():
         if options.list or not suites:
             print("suites: " + ", ".join(s.name for s in every))
             return 0 if options.list else 2
-        suites = [s for s in every if s.name == "build " + ("kat" if "kat" in options.name else "host-asan")] + suites
+        suites = [s for s in every if s.name == "build " + preset_of(options.name)] + suites
     else:
         suites = {"quick": quick, "full": tier_full, "ci": tier_ci, "cov": tier_cov}[options.tier]()
     if options.tier == "cov":

@@ -167,6 +167,7 @@ int gw_slots_stage(const struct gw_device *dev, enum gw_slot slot, const struct 
     }
     s.slot[slot] = *release;
     s.slot[slot].state = GW_STAGED;
+    s.reason = 0; /* of an image before this one: whoever installed had the time to tell */
     return gw_slots_save(dev, &s);
 }
 

@@ -65,7 +65,7 @@ static int boot(struct gwp_device *d, enum gw_cause cause, bool as_json, struct 
     if (memory == NULL) {
         return gwh_fail_reason(err, GW_ERR_SPACE, "boot");
     }
-    int result = gw_boot_run(&d->dev, cause, memory, GW_VERIFY_MEMORY, &h, &watchdog);
+    int result = gw_boot_run(&d->dev, cause, memory, GW_VERIFY_MEMORY, &h, &watchdog, NULL);
     free(memory);
     int e = gwp_handover_write(d->folder, &h, err);
     if (e != GWH_OK) {

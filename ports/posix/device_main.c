@@ -13,6 +13,7 @@
 
 #include "args.h"
 #include "posix_device.h"
+#include "posix_listen.h"
 #include "show.h"
 
 /* ---- init -------------------------------------------------------------------------------------------------------- */
@@ -212,6 +213,39 @@ static int run_install(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
+/* ---- listen ------------------------------------------------------------------------------------------------------ */
+
+static const struct gwh_option listen_options[] = {
+    {"tcp", "ADDRESS:PORT", "of this machine, 127.0.0.1:5555; port 0: any that is free", true, false},
+    {"once", NULL, "until the first host has gone", false, false},
+    {"cut-at", "N", "cut power at flash operation N, in the middle of it; exit code 77", false, false},
+    GWH_OPTIONS_END,
+};
+
+static int boot_after_restart(const char *folder, struct gwh_error *err)
+{
+    int e = run_bootloader(folder, "software", false, true, err);
+    return e == GWH_OK || err->exit != GWH_OK ? e : gwh_fail(err, e, "%s does not boot", folder);
+}
+
+static void listening(const char *address)
+{
+    (void)printf("listening on %s\n", address);
+    (void)fflush(stdout);
+}
+
+static int run_listen(const struct gwh_args *a, struct gwh_error *err)
+{
+    struct gwp_listen how = {.address = gwh_text(a, "tcp"), .once = gwh_flag(a, "once"), .boot = boot_after_restart,
+                             .listening = listening, .tell = tell};
+    struct gw_handover h;
+    uint32_t cut = 0;
+    int e = gwh_number(a, "cut-at", 0, &cut, err);
+    how.cut_at = cut;
+    e = e == GWH_OK ? switch_on(a->operand[0], &h, err) : e;
+    return e == GWH_OK ? gwp_device_listen(a->operand[0], &how, err) : e;
+}
+
 /* ---- confirm, reject, steady, trust ------------------------------------------------------------------------------ */
 
 static const struct gwh_option no_options[] = {GWH_OPTIONS_END};
@@ -357,6 +391,8 @@ static const struct gwh_command device_commands[] = {
      "godwit-device init dev1 --layout extended --identity dev1.identity --trust trust.cose", run_init},
     {NULL, "install", "DEVICE RELEASE", 2, 2, "take a release into the free slot; goes on where it was interrupted",
      install_options, "godwit-device install dev1 rel/ --cut-at 40", run_install},
+    {NULL, "listen", "DEVICE", 1, 1, "the device runs and takes releases over its serial line, which is a TCP port",
+     listen_options, "godwit-device listen dev1 --tcp 127.0.0.1:5555", run_listen},
     {NULL, "boot", "DEVICE", 1, 1, "reset the device: its bootloader decides what starts", boot_options,
      "godwit-device boot dev1 --cause watchdog", run_boot},
     {NULL, "confirm", "DEVICE", 1, 1, "the running image is well: keep it", no_options, "godwit-device confirm dev1",

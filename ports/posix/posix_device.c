@@ -9,7 +9,7 @@
 #include "posix_device.h"
 #include "store.h"
 
-int gwp_device_open(struct gwp_device *d, const char *folder, bool read_only, struct gwh_error *err)
+static void describe(struct gwp_device *d, const char *folder)
 {
     memset(d, 0, sizeof *d);
     memcpy(d->folder, folder, strnlen(folder, sizeof d->folder - 1));
@@ -18,6 +18,17 @@ int gwp_device_open(struct gwp_device *d, const char *folder, bool read_only, st
     d->dev.layout = &d->flash.layout.layout;
     d->dev.journal = &d->journal;
     d->dev.bootloader = GWP_BOOTLOADER;
+}
+
+int gwp_device_memory(struct gwp_device *d, const char *name, const struct gwp_layout *layout, struct gwh_error *err)
+{
+    describe(d, name);
+    return gwp_flash_memory(&d->flash, layout, err);
+}
+
+int gwp_device_open(struct gwp_device *d, const char *folder, bool read_only, struct gwh_error *err)
+{
+    describe(d, folder);
     return gwp_flash_open(&d->flash, folder, read_only, err);
 }
 
@@ -111,7 +122,8 @@ static int write_factory(struct gwp_device *d, struct gw_span image, struct gwh_
     }
     if (area.size < image.n) {
         (void)gwh_fail_reason(err, GW_ERR_SLOT_SMALL, "the factory image does not fit");
-        return gwh_hint(err, "use --layout extended and a larger --slot-size");
+        return gwh_hint(err, "it has %zu bytes, its area %u: use a layout with a larger one, or a smaller image",
+                        image.n, (unsigned)area.size);
     }
     size_t more = (ws - image.n % ws) % ws;
     int e = gwh_buf_add(&padded, image.p, image.n);
@@ -126,11 +138,14 @@ static int write_factory(struct gwp_device *d, struct gw_span image, struct gwh_
     return e == GW_OK ? GWH_OK : gwh_fail_reason(err, e, "cannot write the factory image");
 }
 
-/* The flash is new: everything is erased. */
-static int fill(struct gwp_device *d, const struct gwp_init *init, struct gwh_error *err)
+int gwp_device_fill(struct gwp_device *d, const struct gwp_init *init, struct gwh_error *err)
 {
     const struct gw_layout *l = d->dev.layout;
-    int e = gw_store_write(d->dev.flash, l->identity, init->identity.p, (uint32_t)init->identity.n);
+    int e = check_init(init, err);
+    if (e != GWH_OK) {
+        return e;
+    }
+    e = gw_store_write(d->dev.flash, l->identity, init->identity.p, (uint32_t)init->identity.n);
     if (e == GW_OK) {
         e = gw_store_write(d->dev.flash, l->trust[0], init->trust.p, (uint32_t)init->trust.n);
     }
@@ -169,7 +184,7 @@ int gwp_device_init(const char *folder, const struct gwp_init *init, struct gwh_
     }
     e = gwp_device_open(d, folder, false, err);
     if (e == GWH_OK) {
-        e = fill(d, init, err);
+        e = gwp_device_fill(d, init, err);
         gwp_device_close(d);
     }
     free(d);

@@ -22,16 +22,20 @@ struct gwp_device {
 };
 /* Opens the flash; mounting is left to the caller. Do not move it. */
 int gwp_device_open(struct gwp_device *d, const char *folder, bool read_only, struct gwh_error *err);
+/* A device whose flash is erased and in memory alone; `name` for messages. */
+int gwp_device_memory(struct gwp_device *d, const char *name, const struct gwp_layout *layout, struct gwh_error *err);
 /* Mounts the journal. */
 int gwp_device_mount(struct gwp_device *d, struct gwh_error *err);
 void gwp_device_close(struct gwp_device *d);
 
 struct gwp_init {
-    struct gwp_layout_request layout;
+    struct gwp_layout_request layout; /* for gwp_device_init() */
     struct gw_span identity, trust; /* the trust bundle is checked by the identity's roots */
     struct gw_span factory;         /* n 0: none; else as the identity says */
     bool force;
 };
+/* Identity, bundle and factory image, checked against each other, go into erased flash. Mounts. */
+int gwp_device_fill(struct gwp_device *d, const struct gwp_init *init, struct gwh_error *err);
 int gwp_device_init(const char *folder, const struct gwp_init *init, struct gwh_error *err);
 
 /* What the last boot handed over. False: the device is off. */
@@ -47,6 +51,9 @@ struct gwp_install {
 };
 int gwp_device_install(const char *folder, const struct gwp_install *how, const struct gw_handover *running,
                        struct gwh_error *err);
+
+int gwp_install_into(struct gwp_device *device, const struct gwp_install *how, const struct gw_handover *running,
+                     struct gwh_error *err);
 
 /* Everything on the flash, described; needs no key. Works on flash files that are damaged. */
 json_t *gwp_show_device(struct gwp_device *d);

@@ -268,6 +268,55 @@ static int load_units(struct gwp_flash *f, struct gwh_error *err)
     return GWH_OK;
 }
 
+static void attach(struct gwp_flash *f)
+{
+    gwp_layout_geometry(&f->layout, &f->flash);
+    f->flash.ctx = f;
+    f->flash.read = flash_read;
+    f->flash.write = flash_write;
+    f->flash.erase = flash_erase;
+}
+
+int gwp_flash_memory(struct gwp_flash *f, const struct gwp_layout *layout, struct gwh_error *err)
+{
+    memset(f, 0, sizeof *f);
+    f->fd = f->units_fd = -1;
+    f->layout = *layout;
+    f->layout.layout.data = f->layout.data;
+    f->units_size = units_bytes(layout);
+    f->units = calloc(f->units_size, 1);
+    f->image = malloc(gwp_layout_bytes(layout));
+    if (f->units == NULL || f->image == NULL) {
+        gwp_flash_close(f);
+        return gwh_fail_reason(err, GW_ERR_SPACE, "a flash of %u bytes", (unsigned)gwp_layout_bytes(layout));
+    }
+    memset(f->image, (int)layout->erased, gwp_layout_bytes(layout));
+    attach(f);
+    return GWH_OK;
+}
+
+void gwp_flash_adopt(struct gwp_flash *f)
+{
+    uint32_t ws = f->layout.write_size;
+    for (uint32_t i = 0; i < f->layout.region_count; i++) {
+        const struct gw_flash_region *r = &f->layout.region[i];
+        uint32_t first = r->start - base_of(f), end = first + r->count * r->erase_size;
+        for (uint32_t at = first; at < end; at++) {
+            if (f->image[at] != f->layout.erased) {
+                f->units[at / ws / 8] |= (uint8_t)(1u << at / ws % 8);
+            }
+        }
+    }
+}
+
+void gwp_flash_wipe(struct gwp_flash *f)
+{
+    for (uint32_t i = 0; i < f->layout.region_count; i++) {
+        const struct gw_flash_region *r = &f->layout.region[i];
+        gw_wipe(f->image + (r->start - base_of(f)), (size_t)r->count * r->erase_size);
+    }
+}
+
 int gwp_flash_open(struct gwp_flash *f, const char *folder, bool read_only, struct gwh_error *err)
 {
     char path[GWH_PATH_MAX];
@@ -299,11 +348,7 @@ int gwp_flash_open(struct gwp_flash *f, const char *folder, bool read_only, stru
         gwp_flash_close(f);
         return e;
     }
-    gwp_layout_geometry(&f->layout, &f->flash);
-    f->flash.ctx = f;
-    f->flash.read = flash_read;
-    f->flash.write = flash_write;
-    f->flash.erase = flash_erase;
+    attach(f);
     return GWH_OK;
 }
 

@@ -5,10 +5,12 @@
  * erase) and layout.json (geometry and layout). What it keeps true: a write unit is programmed once per erase, writes
  * are whole aligned units, an erase is one whole block; anything else is refused and named. One process at a time
  * (flock). An operation is on the disk when it returns. Power can be cut at operation N: torn, then the process exits
- * with code 77.
+ * with code 77. The same flash can live in memory alone: to look at a device, or to make one.
  */
 #ifndef GWP_POSIX_FLASH_H
 #define GWP_POSIX_FLASH_H
+
+#include <jansson.h>
 
 #include "error.h"
 #include "file.h"
@@ -43,6 +45,8 @@ struct gwp_layout_request {
 /* Lays a device out; checked by gw_layout_check(). */
 int gwp_layout_make(struct gwp_layout *l, const struct gwp_layout_request *r, struct gwh_error *err);
 int gwp_layout_load(struct gwp_layout *l, const char *path, struct gwh_error *err);
+/* From the JSON object of a layout; `name` for messages. */
+int gwp_layout_parse(struct gwp_layout *l, const json_t *o, const char *name, struct gwh_error *err);
 int gwp_layout_save(const struct gwp_layout *l, const char *path, bool force, struct gwh_error *err);
 /* A flash seam without functions but with this geometry, for gw_layout_check() and gw_layout_slot(). */
 void gwp_layout_geometry(const struct gwp_layout *l, struct gw_flash *flash);
@@ -58,7 +62,7 @@ struct gwp_flash {
     uint8_t *units; /* the bits of units.bin */
     size_t units_size;
     bool read_only;
-    uint8_t *image;          /* read_only: a copy of the content, which alone is changed */
+    uint8_t *image;          /* not NULL: the content, in memory; no file is changed */
     uint64_t writes, erases; /* done by this process */
     uint64_t cut_at;         /* operation (write or erase) that is torn, from 1; 0: none */
     char broken[160];        /* the first rule that a caller broke; empty: none */
@@ -67,6 +71,12 @@ struct gwp_flash {
 int gwp_flash_create(const char *folder, const struct gwp_layout *layout, struct gwh_error *err);
 /* `read_only`: the files are not changed, whatever is written. */
 int gwp_flash_open(struct gwp_flash *f, const char *folder, bool read_only, struct gwh_error *err);
+/* Erased, and in memory alone. */
+int gwp_flash_memory(struct gwp_flash *f, const struct gwp_layout *layout, struct gwh_error *err);
+/* After `image` was filled from elsewhere: what does not read as erased counts as programmed. */
+void gwp_flash_adopt(struct gwp_flash *f);
+/* Forgets what is in memory: a device's flash holds secrets. Before gwp_flash_close(). */
+void gwp_flash_wipe(struct gwp_flash *f);
 void gwp_flash_close(struct gwp_flash *f);
 
 #endif

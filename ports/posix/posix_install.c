@@ -14,7 +14,7 @@
 #include "store.h"
 
 struct running {
-    struct gwp_device device;
+    struct gwp_device *device;
     struct gwh_release release;
     struct gw_release offered;
     struct gw_install_config config;
@@ -79,7 +79,7 @@ static void choose_grants(struct running *r)
 {
     uint8_t bytes[GW_IDENTITY_MAX];
     uint32_t n = 0;
-    if (gw_store_read(r->device.dev.flash, r->device.dev.layout->identity, bytes, sizeof bytes, &n) != GW_OK) {
+    if (gw_store_read(r->device->dev.flash, r->device->dev.layout->identity, bytes, sizeof bytes, &n) != GW_OK) {
         n = 0;
     }
     for (size_t i = 0; i < r->release.grant_count && r->offered.grant_count < GW_GRANTS_MAX; i++) {
@@ -154,8 +154,8 @@ static int fail_open(struct running *r, int reason)
 {
     (void)gwh_fail_reason(r->err, reason, "%s is refused", r->release.folder);
     switch (reason) {
-    case GW_ERR_NOT_CONFIRMED: return gwh_hint(r->err, "godwit-device confirm %s", r->device.folder);
-    case GW_ERR_STATE: return gwh_hint(r->err, "godwit-device boot %s", r->device.folder);
+    case GW_ERR_NOT_CONFIRMED: return gwh_hint(r->err, "godwit-device confirm %s", r->device->folder);
+    case GW_ERR_STATE: return gwh_hint(r->err, "godwit-device boot %s", r->device->folder);
     case GW_ERR_SIGNERS_FEW: return gwh_hint(r->err, "godwit release sign %s --key KEY.pem", r->release.folder);
     case GW_ERR_NO_KEY:
         return gwh_hint(r->err, "godwit release grant %s --to DEVICE.pub.pem --with KEY.pem", r->release.folder);
@@ -169,7 +169,7 @@ static int open_install(struct running *r, const struct gw_handover *h)
     r->offered.manifest = gwh_span(&r->release.cose);
     r->offered.head = gwh_span(&r->release.head);
     choose_grants(r);
-    r->config = (struct gw_install_config){.dev = &r->device.dev,
+    r->config = (struct gw_install_config){.dev = &r->device->dev,
                                            .buffer = r->buffer,
                                            .buffer_size = sizeof r->buffer,
                                            .recovery = h->recovery != 0 || h->slot > GW_SLOT_B,
@@ -189,7 +189,7 @@ static int install(struct running *r, const struct gw_handover *h)
 {
     uint32_t slot;
     struct gw_progress progress;
-    int e = gwp_device_mount(&r->device, r->err);
+    int e = gwp_device_mount(r->device, r->err);
     if (e == GWH_OK) {
         e = open_install(r, h);
     }
@@ -211,34 +211,44 @@ static int install(struct running *r, const struct gw_handover *h)
     if (e == GWH_OK) {
         tell(r, "slot %s is STAGED: %llu bytes fetched now, %u given up by bad frames; %llu flash writes, %llu erases",
              gwp_slot_name(slot), (unsigned long long)r->fetched, (unsigned)progress.asked_again,
-             (unsigned long long)r->device.flash.writes, (unsigned long long)r->device.flash.erases);
+             (unsigned long long)r->device->flash.writes, (unsigned long long)r->device->flash.erases);
     }
+    return e;
+}
+
+int gwp_install_into(struct gwp_device *device, const struct gwp_install *how, const struct gw_handover *running,
+                     struct gwh_error *err)
+{
+    struct running *r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        return gwh_fail_reason(err, GW_ERR_SPACE, "install");
+    }
+    r->device = device;
+    r->how = how;
+    r->err = err;
+    int e = gwh_release_load(&r->release, how->release, err);
+    if (e == GWH_OK) {
+        device->flash.cut_at = how->cut_at;
+        e = install(r, running);
+        if (e != GWH_OK && device->flash.broken[0] != '\0') {
+            (void)gwh_hint(err, "a rule of the flash was broken: %s", device->flash.broken);
+        }
+    }
+    gwh_release_free(&r->release);
+    gw_wipe(r, sizeof *r);
+    free(r);
     return e;
 }
 
 int gwp_device_install(const char *folder, const struct gwp_install *how, const struct gw_handover *running,
                        struct gwh_error *err)
 {
-    struct running *r = calloc(1, sizeof *r);
-    if (r == NULL) {
-        return gwh_fail_reason(err, GW_ERR_SPACE, "install");
-    }
-    r->how = how;
-    r->err = err;
-    int e = gwh_release_load(&r->release, how->release, err);
+    struct gwp_device *d = malloc(sizeof *d);
+    int e = d == NULL ? gwh_fail_reason(err, GW_ERR_SPACE, "install") : gwp_device_open(d, folder, false, err);
     if (e == GWH_OK) {
-        e = gwp_device_open(&r->device, folder, false, err);
+        e = gwp_install_into(d, how, running, err);
+        gwp_device_close(d);
     }
-    if (e == GWH_OK) {
-        r->device.flash.cut_at = how->cut_at;
-        e = install(r, running);
-        if (e != GWH_OK && r->device.flash.broken[0] != '\0') {
-            (void)gwh_hint(err, "a rule of the flash was broken: %s", r->device.flash.broken);
-        }
-        gwp_device_close(&r->device);
-    }
-    gwh_release_free(&r->release);
-    gw_wipe(r, sizeof *r);
-    free(r);
+    free(d);
     return e;
 }

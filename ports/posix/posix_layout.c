@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "posix_flash.h"
 
 uint32_t gwp_layout_bytes(const struct gwp_layout *l)
@@ -254,11 +252,20 @@ static bool from_json(const json_t *o, struct gwp_layout *l)
            get_data(json_object_get(o, "data"), l);
 }
 
+int gwp_layout_parse(struct gwp_layout *l, const json_t *o, const char *name, struct gwh_error *err)
+{
+    memset(l, 0, sizeof *l);
+    if (!from_json(o, l)) {
+        (void)gwh_fail_reason(err, GW_ERR_LAYOUT, "%s is no layout that this program wrote", name);
+        return gwh_hint(err, "godwit-device init makes one");
+    }
+    return check(l, name, err);
+}
+
 int gwp_layout_load(struct gwp_layout *l, const char *path, struct gwh_error *err)
 {
     struct gwh_buf text = {0};
     json_error_t why;
-    memset(l, 0, sizeof *l);
     int e = gwh_file_read(&text, path, 65536, err);
     if (e != GWH_OK) {
         gwh_buf_free(&text);
@@ -269,11 +276,7 @@ int gwp_layout_load(struct gwp_layout *l, const char *path, struct gwh_error *er
     if (o == NULL) {
         return gwh_fail_reason(err, GW_ERR_LAYOUT, "%s is no JSON (%s, line %d)", path, why.text, why.line);
     }
-    bool ok = from_json(o, l);
+    e = gwp_layout_parse(l, o, path, err);
     json_decref(o);
-    if (!ok) {
-        (void)gwh_fail_reason(err, GW_ERR_LAYOUT, "%s is no layout that this program wrote", path);
-        return gwh_hint(err, "godwit-device init makes one");
-    }
-    return check(l, path, err);
+    return e;
 }

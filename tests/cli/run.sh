@@ -3,36 +3,8 @@
 # reason and leaves nothing half-written. GODWIT_BIN: folder of the programs; GODWIT_TMP: an empty folder.
 set -u
 
-root=$(cd "$(dirname "$0")/../.." && pwd)
-bin=$(cd "${GODWIT_BIN:-$root/build/host/bin}" && pwd) || exit 1
-export PATH="$bin:$PATH"
-# In memory if there is such a place: some hundred files and flash operations are forced to the disk here.
-if [ -w /dev/shm ]; then work=$(mktemp -d /dev/shm/godwit-cli.XXXXXXXX); else work=${GODWIT_TMP:-$(mktemp -d)}/cli; fi
-mkdir -p "$work"; cd "$work" || exit 1
-trap 'cd /; rm -rf "$work"' EXIT
-passed=0 failed=0
-
-# check NAME CODE TEXT COMMAND...: the command ends with this exit code and says this ("" for anything).
-check() {
-    local name=$1 code=$2 text=$3 got=0 out
-    shift 3
-    out=$("$@" 2>&1 </dev/null) || got=$?
-    if [ "$got" = "$code" ] && grep -qF -- "$text" <<<"$out"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'FAILED: %s: exit code %s, expected %s and "%s"\n  %s\n%s\n' "$name" "$got" "$code" "$text" "$*" "$out"
-    fi
-}
-# holds NAME CONDITION...: a test that has to be true.
-holds() {
-    local name=$1
-    shift
-    if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); printf 'FAILED: %s\n' "$name"; fi
-}
-no_leftovers() { [ -z "$(find . -name '*.??????' | grep -E '\.[A-Za-z0-9]{6}$')" ]; }
-mode_is() { [ "$(stat -c %a "$1")" = "$2" ]; }
-same() { cmp -s "$1" "$2"; }
+# shellcheck source=tests/support/check.sh
+. "$(dirname "$0")/../support/check.sh"
 
 build="godwit release build firmware.bin --vendor example.com --class sensor-c3"
 
@@ -295,6 +267,67 @@ holds "the data component is installed" same firmware.bin installed.bin
 check "gives up" 0 "" godwit-device reject dev3
 check "back to the factory image" 0 "starts slot factory" godwit-device boot dev3
 
+# ---- Over a serial line ------------------------------------------------------------------------------------------
+# listens DEVICE OPTION...: the device listens on $line, in the background.
+listens() {
+    godwit-device listen "$@" --tcp 127.0.0.1:0 --once > port.txt 2> listen.txt 9<&- &
+    device=$!
+    for _ in $(seq 100); do grep -q listening port.txt && break; sleep 0.05; done
+    line=$(sed -n 's/listening on //p' port.txt)
+}
+ends() { local got=0; wait "$device" || got=$?; [ "$got" = "$1" ]; }
+check "a device for pushing" 0 "limited layout" godwit-device init dev4 --identity dev1.identity --trust trust.cose \
+    --slot-size 256K
+check "push to nobody" 3 "cannot connect" godwit push rel/ --tcp 127.0.0.1:1
+check "push by no way" 2 "expected one of" godwit push rel/
+check "push nothing" 2 "nothing to push" godwit push --tcp 127.0.0.1:1
+check "push to a bad address" 2 "HOST:PORT" godwit push rel/ --tcp localhost
+check "push at an odd rate" 2 "--baud 12345" godwit push rel/ --serial /dev/null --baud 12345
+check "push to no serial port" 3 "no serial port" godwit push rel/ --serial /dev/null
+check "listen at a bad address" 2 "expected an IPv4 address" godwit-device listen dev4 --tcp here:0
+listens dev4
+check "push --status" 0 "slot: none" godwit push --status --tcp "$line"
+holds "listen --once ends with its host" ends 0
+listens dev4 --cut-at 30
+check "push, and the power goes" 3 "goes on where it stopped" godwit push rel/ --tcp "$line"
+holds "the device is off" ends 77
+listens dev4
+check "push goes on" 0 "goes on: " godwit push rel/ --tcp "$line" --restart
+holds "and restarts the device" grep -q "restarted: runs from slot A, TRYING" listen.txt
+holds "which ends well" ends 0
+listens dev4
+check "push --status --json" 0 '"state at boot": "TRYING"' godwit push --status --json --tcp "$line"
+wait "$device"; listens dev4
+check "push before confirm" 1 "NOT_CONFIRMED" godwit push big/ --tcp "$line"
+wait "$device"
+check "confirm what was pushed" 0 "confirm is recorded" godwit-device confirm dev4
+listens dev4
+check "push an older release" 1 "OLDER" godwit push rel/ --tcp "$line"
+wait "$device"; listens dev4
+check "push another class" 1 "KEY_UNKNOWN" godwit push class/ --tcp "$line"
+wait "$device"; listens dev4
+check "push a bundle" 0 "has the trust bundle" godwit push --trust trust3.cose --tcp "$line"
+wait "$device"; listens dev4
+check "push an older bundle" 1 "TRUST_OLDER" godwit push --trust trust.cose --tcp "$line"
+wait "$device"
+altered; cp next/manifest.cose bad/; rm -f bad/payloads/* bad/grants/*; cp next/payloads/* bad/payloads/
+cp next/grants/* bad/grants/; printf 'X' | dd of="$(echo bad/payloads/*)" bs=1 seek=5000 conv=notrunc status=none
+listens dev4
+check "push an altered payload" 1 "SOURCE" godwit push bad/ --tcp "$line"
+cp next/payloads/* bad/payloads/; truncate -s 20000 bad/payloads/*
+wait "$device"; listens dev4
+check "push a short payload" 1 "PAYLOAD_SHORT" godwit push bad/ --tcp "$line"
+wait "$device"; rm bad/payloads/*; listens dev4
+check "push without the payload" 3 "No such file" godwit push bad/ --tcp "$line"
+wait "$device"
+for name in $(seq 6); do
+    godwit key new holder$name.pem 2>/dev/null
+    godwit release grant next/ --to holder$name.pub.pem --with kek:fleet=fleet.kek 2>/dev/null
+done
+listens dev4
+check "push a release with many grants" 0 "of 7" godwit push next/ --tcp "$line"
+wait "$device"
+
 # ---- Damaged devices ---------------------------------------------------------------------------------------------
 damaged() { rm -rf hurt; cp -r dev1 hurt; }
 damaged; truncate -s -1 hurt/flash.bin
@@ -346,5 +379,4 @@ holds "no temporary files are left" no_leftovers
 lines=$(sed -e '/^\/\*/,/\*\//d' -e '/^ *$/d' "$root/examples/minimal/main.c" | wc -l)
 holds "examples/minimal has $lines lines, at most 30" test "$lines" -le 30
 
-printf 'cli: %d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" = 0 ]
+sum_up cli

@@ -336,7 +336,9 @@ void simdev_forget(struct simdev *d)
 int simdev_boot(struct simdev *d, enum gw_cause cause)
 {
     simdev_forget(d);
-    d->booted = gw_boot_run(&d->dev, cause, d->ram.memory, sizeof d->ram.memory, &d->handover, &d->watchdog);
+    memset(&d->image, 0, sizeof d->image);
+    d->booted = gw_boot_run(&d->dev, cause, d->ram.memory, sizeof d->ram.memory, &d->handover, &d->watchdog,
+                            &d->image);
     return d->booted;
 }
 

@@ -78,6 +78,7 @@ struct simdev {
     int booted;
     struct gw_handover handover;
     bool watchdog;
+    struct gw_image image;
     uint64_t fetched;    /* payload bytes pushed, ever */
     uint64_t taken_over; /* payload bytes that installs found there already, when they were opened, ever */
 

@@ -204,15 +204,26 @@ static int aes_encrypt(void *ctx, const uint8_t *key, size_t key_size, const uin
 
 #define PRIME 0x1fffffffffffffffu
 
+/* a * b modulo PRIME, both below it; without 128-bit integers, which 32-bit targets lack: 2^61 is 1. */
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    const uint64_t low31 = 0x7fffffffu, low30 = 0x3fffffffu;
+    uint64_t a1 = a >> 31, a0 = a & low31, b1 = b >> 31, b0 = b & low31;
+    uint64_t middle = a0 * b1 + a1 * b0; /* times 2^31 */
+    uint64_t sum = a1 * b1 * 2 + (middle >> 30) + ((middle & low30) << 31) + a0 * b0;
+
+    return sum % PRIME;
+}
+
 static uint64_t power(uint64_t base, uint64_t exponent)
 {
     uint64_t result = 1;
 
     for (base %= PRIME; exponent > 0; exponent >>= 1) {
         if (exponent & 1) {
-            result = (uint64_t)((unsigned __int128)result * base % PRIME);
+            result = times(result, base);
         }
-        base = (uint64_t)((unsigned __int128)base * base % PRIME);
+        base = times(base, base);
     }
     return result;
 }
@@ -265,6 +276,14 @@ void fastcrypto_key(struct fastcrypto_key *k, uint32_t number)
 {
     named("key", &number, sizeof number, "", 0, "", 0, k->priv);
     ec_public(NULL, k->priv, k->pub);
+}
+
+size_t fastcrypto_sign(const struct gw_pubkey *key, const uint8_t digest[32], uint8_t *sig)
+{
+    size_t n = key->algorithm == GW_ALG_ES256 ? 64 : key->x.n;
+
+    sign_with(key->x.p, key->x.n, key->y.p, key->y.n, digest, sig, n);
+    return n;
 }
 
 static int sign(void *ctx, const uint8_t digest[32], uint8_t *sig, size_t *n)

@@ -21,6 +21,8 @@ struct fastcrypto_key {
     uint8_t pub[64];
 };
 void fastcrypto_key(struct fastcrypto_key *k, uint32_t number);
+/* Signs for any public key: 64 bytes for ES256, as many as the modulus has for PS256. Returns how many. */
+size_t fastcrypto_sign(const struct gw_pubkey *key, const uint8_t digest[32], uint8_t *sig);
 /* `signer` keeps pointers to `k`. */
 void fastcrypto_signer(struct gwh_signer *signer, struct fastcrypto_key *k, uint32_t roles);
 

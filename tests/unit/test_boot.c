@@ -77,6 +77,22 @@ static struct gw_boot_state now(void)
 }
 
 /* Boots; the whole hand-over must be this. reason: positive. */
+/* The image that boot chose, copied to RAM as boards do: whole, and that of the slot that it started. */
+static void loads(enum gw_slot slot)
+{
+    const struct gwh_buf *right = slot == GW_SLOT_FACTORY ? &dev.factory : &r[slot].r.image[0];
+    uint8_t *ram = malloc(dev.image.size);
+
+    assert_non_null(ram);
+    assert_int_equal(dev.image.size, right->n);
+    assert_int_equal(gw_image_load(&dev.dev, &dev.image, ram, dev.image.size), GW_OK);
+    assert_memory_equal(ram, right->p, right->n);
+    assert_int_equal(gw_image_load(&dev.dev, &dev.image, ram, dev.image.size - 1), GW_ERR_SLOT_SMALL);
+    dev.image.digest[31] ^= 1;
+    assert_int_equal(gw_image_load(&dev.dev, &dev.image, ram, dev.image.size), GW_ERR_IMAGE_DIGEST);
+    free(ram);
+}
+
 static void starts(enum gw_cause cause, enum gw_slot slot, enum gw_state state, unsigned attempt, unsigned reason)
 {
     const struct gw_handover *h = &dev.handover;
@@ -93,6 +109,7 @@ static void starts(enum gw_cause cause, enum gw_slot slot, enum gw_state state, 
     assert_int_equal(h->reason, reason);
     assert_int_equal(h->bootloader, 5);
     assert_int_equal(dev.watchdog, state == GW_TRYING);
+    loads(slot);
 }
 
 static void starts_nothing(unsigned reason)
@@ -276,7 +293,7 @@ static void memory_must_suffice(void **state)
     (void)state;
 
     assert_int_equal(gw_boot_run(&dev.dev, GW_CAUSE_POWER, dev.ram.memory, GW_VERIFY_MEMORY - 1, &dev.handover,
-                                 &dev.watchdog), GW_ERR_SPACE);
+                                 &dev.watchdog, NULL), GW_ERR_SPACE);
     assert_int_equal(dev.sim.ops, ops);
 }
 

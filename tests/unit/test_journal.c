@@ -101,7 +101,7 @@ static bool cut_session(unsigned until)
         return false;
     }
     if (how == FLASHSIM_OUT_VIOLATION) {
-        fail_msg("flash rule broken: %s (operation %u at 0x%x, %u bytes) after %s", sim.violation, sim.ops,
+        fail_msg("flash rule broken: %s (operation %u at 0x%x, %u bytes) after %s", sim.violation, (unsigned)sim.ops,
                  (unsigned)sim.offender.address, (unsigned)sim.offender.n, history);
     }
     flashsim_restart(&sim);
@@ -161,8 +161,8 @@ static unsigned cut_everywhere(const struct flashsim_state *from, unsigned depth
                 caller = known;
                 flashsim_put_back(&sim, from);
                 flashsim_arm(&sim, seed); /* the same as when the operations were counted */
-                (void)snprintf(history + depth * 100, 100, "cut at %u %s units %u of %s 0x%x+%u; ", op,
-                               flashsim_shape_name((enum flashsim_shape)shape), units,
+                (void)snprintf(history + depth * 100, 100, "cut at %u %s units %u of %s 0x%x+%u; ", (unsigned)op,
+                               flashsim_shape_name((enum flashsim_shape)shape), (unsigned)units,
                                mine[op].kind == FLASHSIM_WRITE ? "write" : "erase", (unsigned)mine[op].address,
                                (unsigned)mine[op].n);
                 flashsim_cut_at(&sim, (struct flashsim_cut){ op, (enum flashsim_shape)shape, units });
@@ -193,7 +193,7 @@ static void survive(uint32_t write_size, uint8_t erased, bool ecc, uint32_t stri
     assert_false(cut_session(1)); /* a first session: the journal exists, one record is there */
     flashsim_take(&sim, &blank);
     unsigned cuts = cut_everywhere(&blank, 1, stride, write_size);
-    print_message("write size %u: %u cuts\n", write_size, cuts);
+    print_message("write size %u: %u cuts\n", (unsigned)write_size, cuts);
     assert_true(cuts > 100);
     flashsim_state_free(&blank);
     flashsim_free(&sim);

@@ -286,6 +286,7 @@ static void clear_and_stage_in_every_state(void **state)
         assert_int_equal(gw_slots_stage(&dev, slot, &release), GW_OK);
         s.slot[slot] = release;
         s.slot[slot].state = GW_STAGED;
+        s.reason = 0;
         after = stored();
         same(&s, &after);
     }

@@ -180,7 +180,7 @@ static void torn_writes_leave_nothing_or_all(void **state)
             int why = setjmp(out);
             if (why == 0) {
                 int err = gw_store_write(&sim.flash, area, object, n);
-                fail_msg("no cut at operation %u: %d", op, err);
+                fail_msg("no cut at operation %u: %d", (unsigned)op, err);
             }
             assert_int_equal(why, FLASHSIM_OUT_CUT);
             sim.out = NULL;

@@ -187,7 +187,7 @@ static int boot(enum gw_cause cause, struct gw_handover *h)
 {
     bool watchdog;
     memset(&journal, 0xaa, sizeof journal);
-    return gw_boot_run(&dev, cause, scratch, sizeof scratch, h, &watchdog);
+    return gw_boot_run(&dev, cause, scratch, sizeof scratch, h, &watchdog, NULL);
 }
 
 /* Installs, in pushes of `piece` bytes; gives up after `stop` bytes of payload (0: never), without a word. */

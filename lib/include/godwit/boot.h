@@ -173,14 +173,24 @@ struct gw_handover {
 void gw_handover_encode(const struct gw_handover *h, uint8_t bytes[GW_HANDOVER_SIZE]);
 GW_MUST_USE int gw_handover_decode(struct gw_handover *h, const uint8_t bytes[GW_HANDOVER_SIZE]);
 
+/* The image that boot chose: what a board that runs images from RAM copies there, and what the copy must hash to. */
+struct gw_image {
+    uint32_t address;               /* of its first byte, in flash */
+    uint32_t size;
+    uint8_t digest[GW_DIGEST_SIZE]; /* SHA-256 that was signed, or that the identity holds for the factory image */
+};
+
 /*
  * The whole of boot up to the jump: mount, decide, verify, record. The device's description is taken as it is: check
  * it with gw_device_mount() or gw_layout_check() when the product is made. GW_OK: start h->slot (watchdog first if
  * *watchdog). GW_ERR_NO_IMAGE: recovery. Other errors: the flash failed; recovery, and say so. `memory`:
- * GW_VERIFY_MEMORY bytes.
+ * GW_VERIFY_MEMORY bytes. `image` (may be NULL) is written with GW_OK.
  */
 GW_MUST_USE int gw_boot_run(const struct gw_device *dev, enum gw_cause cause, uint8_t *memory, size_t size,
-                            struct gw_handover *h, bool *watchdog);
+                            struct gw_handover *h, bool *watchdog, struct gw_image *image);
+
+/* Copies n bytes of flash to `to`, and hashes the copy: what runs is what was checked. GW_ERR_IMAGE_DIGEST. */
+GW_MUST_USE int gw_image_load(const struct gw_device *dev, const struct gw_image *image, void *to, size_t room);
 
 /*
  * A newer trust bundle: verified against the roots, written to the free area, read back, switched to. If it would
