@@ -9,11 +9,12 @@ preset = cmake --preset $(1) >/dev/null && cmake --build $(BUILD)/$(1) -j $(JOBS
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build build-% board demo test test-full test-one test-rv32 test-cortex-m measure-rv32 \
-        powercut mutants size stack cov lint fuzz bench bench-boot clean
+        powercut mutants size stack cov lint fuzz bench bench-boot \
+        bench-patch clean
 .PHONY: demo-qemu powercut-qemu
 
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: ## install what is missing (Debian and Ubuntu packages; says which)
 	@scripts/deps.sh --tools=full
@@ -100,6 +101,11 @@ bench: ## install pipeline against AES-CTR + SHA-256 alone
 	$(call deps,build)
 	@$(call preset,host)
 	@$(BUILD)/host/bench/bench_install
+
+bench-patch: ## gwpatch against bsdiff, xdelta3, zstd, xz on pairs of firmware: make bench-patch CORPUS=dir
+	$(call deps,bench)
+	@$(call preset,host)
+	@bench/patch/run.py "$(CORPUS)" --bin $(BUILD)/host --out $(BUILD)/bench-patch
 
 bench-boot: ## the emulated board from reset to an image of 128 KB
 	$(call deps,test)

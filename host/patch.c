@@ -54,7 +54,7 @@ int gwh_plan_add(struct gwh_plan *plan, uint32_t kind, uint32_t at, uint32_t len
     return GW_OK;
 }
 
-/* ---- making -------------------------------------------------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------------------------------------------------ */
 
 struct maker {
     const struct gwh_patch_options *options;
@@ -189,7 +189,7 @@ int gwh_patch_make(struct gwh_buf *out, struct gw_span old, struct gw_span fresh
     return e;
 }
 
-/* ---- applying ------------------------------------------------------------------------------------------------------ */
+/* ---- applying ---------------------------------------------------------------------------------------------------- */
 
 struct images {
     struct gw_span old;

@@ -1,8 +1,8 @@
 /*
  * patch.h - makes and applies gwpatch payloads (SPEC.md, section 15): deltas and compressed full images.
  *
- * Deterministic: the same input gives the same patch, on every machine. Every patch is decoded with the device's decoder
- * before it is returned.
+ * Deterministic: the same input gives the same patch, on every machine. Every patch is decoded with the device's
+ * decoder before it is returned.
  */
 #ifndef GWH_PATCH_H
 #define GWH_PATCH_H
@@ -23,8 +23,8 @@ struct gwh_patch_options {
     uint32_t effort;  /* 0: all there is; 1: one search, one pass */
 };
 
-/* Appends the patch from `old` (n 0: none, a full image) to `fresh`. GW_ERR_SPACE, GW_ERR_VALUE (options), GW_ERR_DECODE
- * (never: the decoder disagrees). */
+/* Appends the patch from `old` (n 0: none, a full image) to `fresh`. GW_ERR_SPACE, GW_ERR_VALUE (options),
+ * GW_ERR_DECODE (never: the decoder disagrees). */
 int gwh_patch_make(struct gwh_buf *out, struct gw_span old, struct gw_span fresh,
                    const struct gwh_patch_options *options);
 /* Appends the new image. */

@@ -34,7 +34,7 @@ static struct gw_patch_field field_here(struct walk *w, uint32_t *pc)
     }
     struct gw_isa_place a = {w->in + w->at, w->n - w->at, w->at + s[w->segment].shift, w->at};
     *pc = a.pc;
-    if (w->at >= w->next && (w->at & (w->isa->align - 1u)) == 0) {
+    if (w->at >= w->next && (w->at & (w->isa->align - 1u)) == 0 && gw_is_code(w->isa, a.pc)) {
         w->isa->find(&a, w->state, &f);
         w->next = w->at + (a.n >= 2 ? w->isa->size(a.p, 2) : 4);
         w->next = f.kind != 0 ? w->at + f.size : w->next;
@@ -45,8 +45,8 @@ static struct gw_patch_field field_here(struct walk *w, uint32_t *pc)
     return f;
 }
 
-void gwh_domain(const struct gw_isa *isa, const struct gw_patch_header *h, unsigned image, const uint8_t *in, uint32_t n,
-                enum gwh_domain domain, uint8_t *out, uint8_t *marks)
+void gwh_domain(const struct gw_isa *isa, const struct gw_patch_header *h, unsigned image, const uint8_t *in,
+                uint32_t n, enum gwh_domain domain, uint8_t *out, uint8_t *marks)
 {
     struct walk w = {isa, h, in, n, 0, 0, 0, image, {0}};
     uint32_t pc, begun = 0;

@@ -10,7 +10,7 @@
 #include "patch.h"
 #include "patch_plan.h"
 
-/* ---- Espressif images ---------------------------------------------------------------------------------------------- */
+/* ---- Espressif images -------------------------------------------------------------------------------------------- */
 
 /* Segment table: from `at`, `count` times (address, length) before each segment's bytes. False: it does not fit. */
 static bool esp_segments(struct gw_span b, uint32_t at, struct gw_patch_segment *s, uint8_t *count)
@@ -50,7 +50,7 @@ static bool esp(struct gw_span b, uint32_t *isa, struct gw_patch_segment *s, uin
     return esp_segments(b, 8, s, count);
 }
 
-/* ---- statistics ---------------------------------------------------------------------------------------------------- */
+/* ---- statistics -------------------------------------------------------------------------------------------------- */
 
 #define SLOTS 65536u
 #define WORDS 1024u

@@ -16,7 +16,7 @@
 #define HASH_BITS 16u
 #define NONE UINT32_MAX
 
-/* ---- earlier occurrences ------------------------------------------------------------------------------------------- */
+/* ---- earlier occurrences ----------------------------------------------------------------------------------------- */
 
 struct finder {
     const uint8_t *t;
@@ -115,7 +115,7 @@ static void finder_close(struct finder *f)
     free(f->son);
 }
 
-/* ---- the cheapest way ---------------------------------------------------------------------------------------------- */
+/* ---- the cheapest way -------------------------------------------------------------------------------------------- */
 
 struct node {
     uint32_t cost, length, source; /* of the piece that leads here */

@@ -42,8 +42,8 @@ enum gwh_domain {
 };
 /* `out` has n bytes. `marks`, may be NULL: for each byte GWH_INSIDE a field (not at its start), and its place in its
  * instruction, 0..3. */
-void gwh_domain(const struct gw_isa *isa, const struct gw_patch_header *h, unsigned image, const uint8_t *in, uint32_t n,
-                enum gwh_domain domain, uint8_t *out, uint8_t *marks);
+void gwh_domain(const struct gw_isa *isa, const struct gw_patch_header *h, unsigned image, const uint8_t *in,
+                uint32_t n, enum gwh_domain domain, uint8_t *out, uint8_t *marks);
 #define GWH_INSIDE 4u
 
 /* What values cost now, read from a model after a run. */
@@ -54,7 +54,8 @@ struct gwh_prices {
     uint16_t skip[32];
 };
 
-/* Codes a plan. `literal`, may be NULL: cost of each byte that was a literal, 1/8 bits, at most 255. `out` may be NULL. */
+/* Codes a plan. `literal`, may be NULL: cost of each byte that was a literal, 1/8 bits, at most 255. `out`
+ * may be NULL. */
 int gwh_run(const struct gwh_plan *plan, struct gwh_buf *out, uint8_t *literal, struct gwh_prices *prices,
             uint64_t *cost);
 

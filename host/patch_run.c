@@ -34,7 +34,7 @@ void gwh_costs_init(void)
     }
 }
 
-/* ---- the oracle ---------------------------------------------------------------------------------------------------- */
+/* ---- the oracle -------------------------------------------------------------------------------------------------- */
 
 static uint32_t piece_end(const struct gwh_piece *q)
 {
@@ -132,7 +132,8 @@ const uint8_t *gw_want_bytes(struct gw_patch *p)
         return raw;
     }
     raw -= k;
-    if (!gw_is_literal_field(p->isa, raw) || (k <= p->isa->literal_at && literal_end(r) <= s + p->isa->literal_at)) {
+    bool whole = k > p->isa->literal_at || literal_end(r) > s + p->isa->literal_at;
+    if (!whole || !gw_is_code(p->isa, gw_address(p, 1, s)) || !gw_is_literal_field(p->isa, raw)) {
         return raw + k;
     }
     struct gw_patch_field f = {0, 0, 0};
@@ -145,7 +146,7 @@ const uint8_t *gw_want_bytes(struct gw_patch *p)
     return r->want + k;
 }
 
-/* ---- coding -------------------------------------------------------------------------------------------------------- */
+/* ---- coding ------------------------------------------------------------------------------------------------------ */
 
 static int read_old(void *ctx, uint32_t at, void *data, uint32_t n)
 {

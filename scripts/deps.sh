@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the Debian or Ubuntu packages that are missing (Debian 12 and 13, Ubuntu 24.04), and says which.
 #
-#   scripts/deps.sh [--tools=build|test|full]     default: test
+#   scripts/deps.sh [--tools=build|bench|test|full]     default: test
+#     bench  build + the tools that `make bench-patch` compares with
 #     build  compile everything for this PC         test  + tests, both cross compilers, checks         full  + fuzzing
 # Works as root or with sudo. Silent and quick when nothing is missing.
 set -eu
@@ -9,15 +10,18 @@ set -eu
 tools=test
 case ${1:-} in
 '') ;;
---tools=build | --tools=test | --tools=full) tools=${1#--tools=} ;;
+--tools=build | --tools=bench | --tools=test | --tools=full) tools=${1#--tools=} ;;
 *)
-    echo "usage: scripts/deps.sh [--tools=build|test|full]" >&2
+    echo "usage: scripts/deps.sh [--tools=build|bench|test|full]" >&2
     exit 2
     ;;
 esac
 
-packages="gcc libc6-dev make cmake ninja-build pkgconf libssl-dev libjansson-dev libdivsufsort-dev libcmocka-dev python3"
-if [ "$tools" != build ]; then
+packages="gcc libc6-dev make cmake ninja-build pkgconf libssl-dev libjansson-dev libdivsufsort-dev libcmocka-dev
+    python3"
+if [ "$tools" = bench ]; then
+    packages="$packages bsdiff xdelta3 zstd xz-utils valgrind"
+elif [ "$tools" != build ]; then
     packages="$packages python3-cbor2 python3-cryptography openssl git clang cppcheck gcovr binutils util-linux
         gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf gcc-arm-none-eabi libnewlib-arm-none-eabi
         dpkg-dev ca-certificates debian-archive-keyring qemu-system-misc qemu-system-arm"

@@ -26,8 +26,9 @@ def table(comment, kind, name, values):
 
 
 print(HEAD, end="")
-table("200 * ln(p / (1 - p)): for p = (32 i + 16) / 4096, 128 times; then for p = (i + 1/2) / 4096, 128 times", "int16_t",
-      "gw_patch_stretch", [logit((i + 0.5) / 128) for i in range(128)] + [logit((i + 0.5) / 4096) for i in range(128)])
+table("200 * ln(p / (1 - p)): for p = (32 i + 16) / 4096, 128 times; then for p = (i + 1/2) / 4096, 128 times",
+      "int16_t", "gw_patch_stretch",
+      [logit((i + 0.5) / 128) for i in range(128)] + [logit((i + 0.5) / 4096) for i in range(128)])
 table("65536 / (1 + exp(-(64 i - 2048) / 200))", "uint16_t", "gw_patch_squash",
       [min(65504, max(32, round(65536 / (1 + math.exp(-(64 * i - 2048) / 200))))) for i in range(65)])
 table("how far a counter goes that was used i times, in 1/65536", "uint16_t", "gw_patch_rate",

@@ -32,6 +32,7 @@ struct gw_isa {
     uint8_t id;                   /* in the header of a patch: enum gw_isa_id */
     uint8_t align;                /* of instructions: 1, 2, 4 */
     uint8_t ram_first, ram_last;  /* a word with such a top byte is taken for a pointer */
+    uint8_t data_first, data_last; /* addresses with such a top byte hold no instructions */
     uint8_t relative;             /* bit k: kind k is relative to the program counter and stands for itself */
     uint8_t grain[GW_FIELD_KINDS]; /* log2 of the step of its targets */
     /* A relative field that new code may begin: byte literal_at of it, under a mask; its size, 0: none. */
@@ -45,6 +46,11 @@ struct gw_isa {
     /* The target of the same kind of field in new bytes. 0: none there; 1: known; 2: not enough to learn from. */
     int (*target)(const struct gw_patch_field *f, const uint8_t *p, uint32_t pc, uint32_t *state, uint32_t *target);
 };
+
+static inline bool gw_is_code(const struct gw_isa *isa, uint32_t pc)
+{
+    return pc >> 24 < isa->data_first || pc >> 24 > isa->data_last;
+}
 
 /* Is a word of the old image taken for a pointer? */
 static inline bool gw_is_pointer(const struct gw_isa *isa, const struct gw_patch_header *h, uint32_t w)

@@ -44,6 +44,7 @@ static int target(const struct gw_patch_field *f, const uint8_t *p, uint32_t pc,
 }
 
 const struct gw_isa gw_isa_arm = {
-    .id = GW_ISA_ARM, .align = 4, .ram_first = 0xc0, .ram_last = 0xc0, .relative = 1u << BRANCH,
+    .id = GW_ISA_ARM, .align = 4, .ram_first = 0xc0, .ram_last = 0xc0, .data_first = 1, .data_last = 0,
+    .relative = 1u << BRANCH,
     .grain = {[BRANCH] = 2}, .size = size, .find = find, .place = place, .target = target,
 };

@@ -49,6 +49,7 @@ static int target(const struct gw_patch_field *f, const uint8_t *p, uint32_t pc,
 }
 
 const struct gw_isa gw_isa_arm64 = {
-    .id = GW_ISA_ARM64, .align = 4, .ram_first = 1, .ram_last = 0, .relative = 1u << BRANCH,
+    .id = GW_ISA_ARM64, .align = 4, .ram_first = 1, .ram_last = 0, .data_first = 1, .data_last = 0,
+    .relative = 1u << BRANCH,
     .grain = {[BRANCH] = 2, [PAGE] = 12}, .size = size, .find = find, .place = place, .target = target,
 };

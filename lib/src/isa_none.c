@@ -37,6 +37,7 @@ static int target(const struct gw_patch_field *f, const uint8_t *p, uint32_t pc,
 }
 
 const struct gw_isa gw_isa_none = {
-    .id = GW_ISA_NONE, .align = 4, .ram_first = 1, .ram_last = 0,
+    .id = GW_ISA_NONE, .align = 4, .ram_first = 1, .ram_last = 0, .data_first = 1, .data_last = 0,
+
     .size = size, .find = find, .place = place, .target = target,
 };

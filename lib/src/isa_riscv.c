@@ -193,7 +193,8 @@ static int target(const struct gw_patch_field *f, const uint8_t *p, uint32_t pc,
 }
 
 const struct gw_isa gw_isa_riscv = {
-    .id = GW_ISA_RISCV, .align = 2, .ram_first = 0x3c, .ram_last = 0x42, .relative = 1u << CALL,
+    .id = GW_ISA_RISCV, .align = 2, .ram_first = 0x3c, .ram_last = 0x42, .data_first = 0x3c, .data_last = 0x3f,
+    .relative = 1u << CALL,
     .literal_at = 0, .literal_mask = 0x7f, .literal_value = 0x6f, .literal_size = 4,
     .grain = {[CALL] = 1, [SHORT] = 1, [HIGH] = 12}, .size = size, .find = find, .place = place, .target = target,
 };

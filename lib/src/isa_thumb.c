@@ -53,7 +53,8 @@ static int target(const struct gw_patch_field *f, const uint8_t *p, uint32_t pc,
 }
 
 const struct gw_isa gw_isa_thumb = {
-    .id = GW_ISA_THUMB, .align = 2, .ram_first = 0x20, .ram_last = 0x20, .relative = 1u << BRANCH,
+    .id = GW_ISA_THUMB, .align = 2, .ram_first = 0x20, .ram_last = 0x20, .data_first = 1, .data_last = 0,
+    .relative = 1u << BRANCH,
     .literal_at = 1, .literal_mask = 0xf8, .literal_value = 0xf0, .literal_size = 4,
     .grain = {[BRANCH] = 1}, .size = size, .find = find, .place = place, .target = target,
 };

@@ -58,7 +58,8 @@ static int target(const struct gw_patch_field *f, const uint8_t *p, uint32_t pc,
 }
 
 const struct gw_isa gw_isa_xtensa = {
-    .id = GW_ISA_XTENSA, .align = 1, .ram_first = 0x3c, .ram_last = 0x42, .relative = 1u << CALL | 1u << LITERAL,
+    .id = GW_ISA_XTENSA, .align = 1, .ram_first = 0x3c, .ram_last = 0x42, .data_first = 0x3c, .data_last = 0x3f,
+    .relative = 1u << CALL | 1u << LITERAL,
     .literal_at = 0, .literal_mask = 0x0b, .literal_value = 0x01, .literal_size = 3,
     .grain = {[CALL] = 2, [LITERAL] = 2}, .size = size, .find = find, .place = place, .target = target,
 };

@@ -22,7 +22,7 @@ uint32_t gw_patch_ram(uint32_t profile)
     return n != 0 ? n + (uint32_t)sizeof(struct gw_patch) + GW_PATCH_STACK : 0;
 }
 
-/* ---- header -------------------------------------------------------------------------------------------------------- */
+/* ---- header ------------------------------------------------------------------------------------------------------ */
 
 struct cursor {
     const uint8_t *p;
@@ -118,7 +118,7 @@ int gw_patch_header(struct gw_patch_header *h, const uint8_t *p, size_t n, size_
     return GW_OK;
 }
 
-/* ---- beginnings ---------------------------------------------------------------------------------------------------- */
+/* ---- beginnings -------------------------------------------------------------------------------------------------- */
 
 static int take_header(struct gw_patch *p, const struct gw_patch_header *h)
 {
@@ -171,7 +171,7 @@ int gw_patch_open_at(struct gw_patch *p, const struct gw_patch_config *config, c
     return e;
 }
 
-/* ---- input and output ----------------------------------------------------------------------------------------------- */
+/* ---- input and output -------------------------------------------------------------------------------------------- */
 
 int gw_patch_push(struct gw_patch *p, const uint8_t *bytes, size_t n, size_t *used)
 {

@@ -10,8 +10,8 @@
  *         if (e == GW_WANT) gw_patch_push(&p, bytes, ...); // the next bytes of the patch
  *     } while (e == GW_MORE || e == GW_WANT);
  *
- * One poll does a bounded piece of work (at most GW_PATCH_STEP bytes of output). A patch that is damaged or hostile ends
- * with GW_ERR_DECODE: output never exceeds new_size, reads never leave old_size and what was put out.
+ * One poll does a bounded piece of work (at most GW_PATCH_STEP bytes of output). A patch that is damaged or hostile
+ * ends with GW_ERR_DECODE: output never exceeds new_size, reads never leave old_size and what was put out.
  *
  * All state is the object and config.memory; neither holds pointers into the other or into itself. So copying both
  * to flash saves the decoder, and copying them back resumes it.
