@@ -1,6 +1,6 @@
 /*
- * test_patch.c - gwpatch: what is made comes back, from any image, in pieces of any size, from any restart unit; nothing
- * else does.
+ * test_patch.c - gwpatch: what is made comes back, from any image, in pieces of any size, from any restart unit;
+ * nothing else does.
  */
 #include <setjmp.h>
 #include <stdarg.h>
