@@ -52,6 +52,13 @@ int cli_keys_add(struct cli_keys *k, const char *path, const char *passphrase, u
 /* All keys of a file with several public keys. */
 int cli_keys_add_all(struct cli_keys *k, const char *path, struct gwh_error *err);
 void cli_keys_free(struct cli_keys *k);
+/* The holders that an option names, "KEY.pem" or "kek:NAME=FILE". Free with cli_holders_free(), which takes NULL. */
+struct cli_holders {
+    struct gwh_holder *holder;
+    struct gwh_holders set;
+};
+int cli_holders(struct cli_holders **holders, const struct gwh_args *a, const char *option, struct gwh_error *err);
+void cli_holders_free(struct cli_holders *h);
 /* Prints a tree and drops it. */
 int cli_print(const struct gwh_args *a, json_t *tree);
 /* Signs a .cose file as --key, or --public with --digest-out or --signature-in say. */

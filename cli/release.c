@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli.h"
+#include "coding.h"
 #include "cose.h"
 
 /* ---- build ------------------------------------------------------------------------------------------------------- */
@@ -29,6 +29,8 @@ static const struct gwh_option build_options[] = {
     {"encrypt", "CIPHER", "aes128 or aes256; aes128 if --encrypt-to is given", false, false},
     {"encrypt-to", "HOLDER", "DEVICE.pub.pem or kek:NAME=FILE: who may decrypt", false, true},
     {"cek-out", "FILE", "keep the content key, for granting it later (0600); keep it secret", false, false},
+    CLI_CODING_OPTIONS,
+    CLI_PASSPHRASE,
     {"o", "FOLDER", "the release", true, false},
     CLI_FORCE,
     CLI_DRY_RUN,
@@ -200,9 +202,9 @@ static void tell_built(const struct gwh_args *a, const struct gwh_built *built)
 {
     char digest[65];
     gwh_hex(digest, built->digest, 32);
-    gwh_note("%s: %u image(s), %u bytes in payloads of %u bytes, manifest %u bytes%s", gwh_text(a, "o"),
-             (unsigned)built->payloads, (unsigned)built->image_bytes, (unsigned)built->payload_bytes,
-             (unsigned)built->manifest_bytes, gwh_flag(a, "dry-run") ? " (dry run: nothing was written)" : "");
+    gwh_note("%s: %u image(s), %u bytes, in %u payload(s) of %u bytes, manifest %u bytes%s", gwh_text(a, "o"),
+             (unsigned)built->images, (unsigned)built->image_bytes, (unsigned)built->payloads,
+             (unsigned)built->payload_bytes, (unsigned)built->manifest_bytes, gwh_flag(a, "dry-run") ? " (dry run: nothing was written)" : "");
     (void)printf("%s\n", digest);
     gwh_note("next: godwit release sign %s --key AUTHOR.pem", gwh_text(a, "o"));
 }
@@ -210,6 +212,7 @@ static void tell_built(const struct gwh_args *a, const struct gwh_built *built)
 static int run_build(const struct gwh_args *a, struct gwh_error *err)
 {
     struct gwh_built built;
+    struct cli_coding *coding = NULL;
     struct building *w = calloc(1, sizeof *w);
     if (w == NULL) {
         return gwh_fail_reason(err, GW_ERR_SPACE, "build");
@@ -223,6 +226,7 @@ static int run_build(const struct gwh_args *a, struct gwh_error *err)
     e = e == GWH_OK ? choose_images(a, w, err) : e;
     e = e == GWH_OK ? choose_limits(a, w, err) : e;
     e = e == GWH_OK ? choose_encryption(a, w, err) : e;
+    e = e == GWH_OK ? cli_coding(a, &w->b, &coding, err) : e;
     e = e == GWH_OK ? gwh_release_build(&w->b, gwh_text(a, "o"), &built, err) : e;
     if (e == GWH_OK) {
         tell_built(a, &built);
@@ -230,6 +234,7 @@ static int run_build(const struct gwh_args *a, struct gwh_error *err)
     for (size_t i = 0; i < w->b.holder_count; i++) {
         gwh_holder_free(&w->holder[i]);
     }
+    cli_coding_free(coding);
     free(w);
     return e;
 }
@@ -272,46 +277,15 @@ static const struct gwh_option grant_options[] = {
     GWH_OPTIONS_END,
 };
 
-struct holders {
-    struct gwh_holder holder[LIST_MAX];
-    struct gwh_holders set;
-};
-
-static struct holders *load_holders(const struct gwh_args *a, const char *option, struct gwh_error *err)
-{
-    struct gwh_buf secret = {0};
-    const char *passphrase = NULL;
-    struct holders *h = calloc(1, sizeof *h);
-    int e = h == NULL ? gwh_fail_reason(err, GW_ERR_SPACE, "%s", option) : cli_passphrase(a, &secret, &passphrase, err);
-    if (e == GWH_OK && gwh_text_count(a, option) > LIST_MAX) {
-        e = gwh_fail(err, GWH_USAGE, "--%s more than %u times", option, LIST_MAX);
-    }
-    for (unsigned i = 0; e == GWH_OK && gwh_text_i(a, option, i) != NULL; i++) {
-        e = gwh_holder_parse(&h->holder[i], gwh_text_i(a, option, i), passphrase, err);
-        h->set.count += e == GWH_OK;
-    }
-    gwh_buf_free(&secret);
-    if (h != NULL) {
-        h->set.holder = h->holder;
-    }
-    return h;
-}
-
-static void free_holders(struct holders *h)
-{
-    for (size_t i = 0; h != NULL && i < h->set.count; i++) {
-        gwh_holder_free(&h->holder[i]);
-    }
-    free(h);
-}
-
 static int run_grant(const struct gwh_args *a, struct gwh_error *err)
 {
     struct gwh_release r = {0};
     uint8_t cek[32];
     size_t size = 0;
-    struct holders *to = load_holders(a, "to", err), *with = load_holders(a, "with", err);
-    int e = err->exit != GWH_OK ? err->exit : gwh_release_load(&r, a->operand[0], err);
+    struct cli_holders *to = NULL, *with = NULL;
+    int e = cli_holders(&to, a, "to", err);
+    e = e == GWH_OK ? cli_holders(&with, a, "with", err) : e;
+    e = e == GWH_OK ? gwh_release_load(&r, a->operand[0], err) : e;
     if (e == GWH_OK) {
         e = gwh_release_cek(&r, &with->set, gwh_text(a, "cek"), cek, &size, err);
     }
@@ -322,8 +296,8 @@ static int run_grant(const struct gwh_args *a, struct gwh_error *err)
         gwh_note("%s: %zu grant(s) made", a->operand[0], to->set.count);
     }
     gw_wipe(cek, sizeof cek);
-    free_holders(to);
-    free_holders(with);
+    cli_holders_free(to);
+    cli_holders_free(with);
     gwh_release_free(&r);
     return e;
 }
@@ -428,9 +402,10 @@ static int run_verify(const struct gwh_args *a, struct gwh_error *err)
     struct gwh_release r = {0};
     struct gwh_buf bytes = {0};
     struct gw_trust trust;
-    struct holders *with = load_holders(a, "with", err);
+    struct cli_holders *with = NULL;
     struct gwh_verify v = {.trust = &trust, .found = found, .ctx = json_array()};
-    int e = err->exit != GWH_OK ? err->exit : gwh_number(a, "at", (uint32_t)time(NULL), &v.now, err);
+    int e = cli_holders(&with, a, "with", err);
+    e = e == GWH_OK ? gwh_number(a, "at", (uint32_t)time(NULL), &v.now, err) : e;
     e = e == GWH_OK ? gwh_release_load(&r, a->operand[0], err) : e;
     e = e == GWH_OK ? cli_trust(a, &bytes, &trust, err) : e;
     if (e == GWH_OK) {
@@ -441,7 +416,7 @@ static int run_verify(const struct gwh_args *a, struct gwh_error *err)
         (void)cli_print(a, json_pack("{s:s,s:O}", "verified", a->operand[0], "found", (json_t *)v.ctx));
     }
     json_decref(v.ctx);
-    free_holders(with);
+    cli_holders_free(with);
     gwh_buf_free(&bytes);
     gwh_release_free(&r);
     return e;

@@ -1,6 +1,7 @@
 # What is built for PCs only: host library, crypto port, simulated device, command line, tests, fuzz targets, benchmarks.
 
 find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
+find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_library(DIVSUFSORT divsufsort REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
@@ -10,8 +11,8 @@ gw_library(godwit-crypto-openssl GLOB ports/crypto/openssl.c LINK godwit OpenSSL
 target_include_directories(godwit-crypto-openssl ${GW_SCOPE_godwit-crypto-openssl} ports/crypto)
 
 # Host code reads lib's internal CBOR and COSE interfaces (lib/src): one encoder and one decoder for both sides.
-gw_library(godwit-host GLOB host/*.c LINK godwit godwit-common godwit-crypto-openssl OpenSSL::Crypto PkgConfig::JANSSON
-           ${DIVSUFSORT})
+gw_library(godwit-host GLOB host/*.c LINK godwit godwit-common godwit-crypto-openssl Threads::Threads ${DIVSUFSORT} OpenSSL::Crypto
+  PkgConfig::JANSSON)
 target_include_directories(godwit-host ${GW_SCOPE_godwit-host} . host lib/src)
 
 gw_library(godwit-posix GLOB ports/posix/*.c EXCLUDE "_main\\.c$" LINK godwit-host godwit-boot-main)

@@ -13,18 +13,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "coded.h"
 #include "cose.h"
-#include "release.h"
+#include "godwit/install.h"
 
-/* All that a build holds in memory. Images, payloads and variants go by the same index. */
+#define PAYLOADS_MAX (GWH_FROM_MAX * 2u + 2u) /* of one image: deltas (two slots), compressed, raw */
+
+/* All that a build holds in memory. Images and variants go by the same index. */
 struct work {
     const struct gwh_build *b;
     struct gwh_error *err;
     uint8_t cek[32];
     size_t cek_size;
     uint8_t key_check[8];
-    struct gwh_buf image[GWH_IMAGES_MAX], file[GWH_IMAGES_MAX];
-    struct gw_payload payload[GWH_IMAGES_MAX];
+    struct gwh_buf image[GWH_IMAGES_MAX], file[GWH_IMAGES_MAX][PAYLOADS_MAX];
+    struct gw_payload payload[GWH_IMAGES_MAX][PAYLOADS_MAX];
+    const struct gwh_old_image *from[GWH_IMAGES_MAX][PAYLOADS_MAX]; /* of deltas */
+    struct gwh_coding coding[GWH_IMAGES_MAX][PAYLOADS_MAX];
+    size_t codings[GWH_IMAGES_MAX];
     struct gwh_variant variant[GWH_IMAGES_MAX];
     struct gwh_component component[GWH_IMAGES_MAX];
     uint32_t component_count;
@@ -37,7 +43,10 @@ static void work_free(struct work *w)
 {
     for (size_t i = 0; i < GWH_IMAGES_MAX; i++) {
         gwh_buf_free(&w->image[i]);
-        gwh_buf_free(&w->file[i]);
+        for (size_t k = 0; k < PAYLOADS_MAX; k++) {
+            gwh_buf_free(&w->file[i][k]);
+            gwh_buf_free(&w->coding[i][k].out);
+        }
     }
     gwh_buf_free(&w->map);
     gwh_buf_free(&w->cose);
@@ -75,34 +84,144 @@ static struct gwh_component *component_of(struct work *w, size_t i)
     return last;
 }
 
-static int make_payload(struct work *w, size_t i)
+static int read_image(struct work *w, size_t i)
 {
     const struct gwh_image *image = &w->b->images[i];
-    const struct gw_crypto *c = gwh_openssl()->gw;
-    struct gw_payload *p = &w->payload[i];
     struct gwh_variant *v = &w->variant[i];
-    struct gwh_component *component = component_of(w, i);
-    struct gwh_position at = {component->id, component->variant_count++, 0};
     int e = gwh_file_read(&w->image[i], image->path, GWH_IMAGE_MAX, w->err);
-    if (e != GWH_OK) {
-        return e;
+    if (e == GWH_OK && w->image[i].n == 0) {
+        e = gwh_fail(w->err, GWH_REFUSED, "%s is empty", image->path);
     }
-    if (w->image[i].n == 0) {
-        return gwh_fail(w->err, GWH_REFUSED, "%s is empty", image->path);
-    }
-    p->frame_size = w->b->frame_size == 0 ? 4096 : w->b->frame_size;
-    p->encoding = GW_ENCODING_RAW;
-    p->cipher = w->b->cipher;
     *v = (struct gwh_variant){.linked = image->linked,
                               .address = image->address,
                               .size = (uint32_t)w->image[i].n,
-                              .payloads = p,
-                              .payload_count = 1};
-    e = gw_sha256(c, w->image[i].p, w->image[i].n, v->digest);
-    if (e == GW_OK) {
-        e = gwh_payload_make(&w->file[i], c, (struct gw_span){w->cek, w->cek_size}, at, gwh_span(&w->image[i]), p);
+                              .payloads = w->payload[i]};
+    if (e == GWH_OK) {
+        int reason = gw_sha256(gwh_openssl()->gw, w->image[i].p, w->image[i].n, v->digest);
+        e = reason == GW_OK ? GWH_OK : gwh_fail_reason(w->err, reason, "%s", image->path);
     }
-    return e == GW_OK ? GWH_OK : gwh_fail_reason(w->err, e, "cannot make a payload of %s", image->path);
+    return e;
+}
+
+/* ---- Encoding ---------------------------------------------------------------------------------------------------- */
+
+static void plan_coding(struct work *w, size_t i, const struct gwh_old_image *old)
+{
+    const struct gwh_image *image = &w->b->images[i];
+    struct gwh_coding *c = &w->coding[i][w->codings[i]++];
+    c->from = old;
+    c->fresh = gwh_span(&w->image[i]);
+    c->options = (struct gwh_patch_options){.isa = w->b->isa, .profile = w->b->profile};
+    c->options.unit = old == NULL ? GWH_PATCH_UNIT : 0;
+    if (image->linked && old != NULL && old->linked) { /* the one that runs is linked for the other slot */
+        c->options.base_given = true;
+        c->options.base = old->address;
+        c->options.base_new = image->address;
+    }
+}
+
+/* What is worth trying for image i: the image itself first, then a delta from each older one. */
+static void plan_codings(struct work *w, size_t i)
+{
+    const struct gwh_image *image = &w->b->images[i];
+    if (w->b->compress || w->b->old != NULL) {
+        plan_coding(w, i, NULL);
+    }
+    for (size_t k = 0; w->b->old != NULL && k < w->b->old->count && w->codings[i] < PAYLOADS_MAX - 1; k++) {
+        const struct gwh_old_image *old = &w->b->old->image[k];
+        bool same = memcmp(old->digest, w->variant[i].digest, 32) == 0;
+        if (!same && gwh_old_suits(old, image->component, image->linked, image->address)) {
+            plan_coding(w, i, old);
+        }
+    }
+}
+
+static int run_codings(struct work *w)
+{
+    struct gwh_coding *all = calloc(GWH_IMAGES_MAX * PAYLOADS_MAX, sizeof *all);
+    size_t n = 0;
+    if (all == NULL) {
+        return gwh_fail_reason(w->err, GW_ERR_SPACE, "encoding");
+    }
+    for (size_t i = 0; i < w->b->image_count; i++) {
+        plan_codings(w, i);
+        memcpy(all + n, w->coding[i], w->codings[i] * sizeof *all);
+        n += w->codings[i];
+    }
+    int reason = gwh_code_all(all, n, 0);
+    for (size_t i = w->b->image_count; i-- > 0;) {
+        n -= w->codings[i];
+        memcpy(w->coding[i], all + n, w->codings[i] * sizeof *all);
+    }
+    free(all);
+    return reason == GW_OK ? GWH_OK : gwh_fail_reason(w->err, reason, "an image cannot be encoded");
+}
+
+/* ---- Payloads ---------------------------------------------------------------------------------------------------- */
+
+static void tell_made(const struct work *w, size_t i, const struct gw_payload *p, const struct gwh_old_image *from,
+                      uint32_t size, uint32_t full)
+{
+    const struct gwh_image *image = &w->b->images[i];
+    struct gwh_made made = {.payload = p, .from = from != NULL ? from->release : NULL, .component = image->component,
+                            .linked = image->linked, .address = image->address,
+                            .image_size = w->variant[i].size, .size = size, .full = full};
+    if (w->b->made != NULL) {
+        w->b->made(w->b->ctx, &made);
+    }
+}
+
+/* The next payload of image i, of this content: encrypted, framed. */
+static int add_payload(struct work *w, size_t i, struct gw_span content, const struct gwh_coding *coding)
+{
+    struct gwh_component *component = &w->component[w->component_count - 1];
+    struct gwh_variant *v = &w->variant[i];
+    uint32_t k = (uint32_t)v->payload_count++;
+    struct gw_payload *p = &w->payload[i][k];
+    struct gwh_position at = {component->id, component->variant_count - 1, k};
+    p->frame_size = w->b->frame_size == 0 ? 4096 : w->b->frame_size;
+    p->cipher = w->b->cipher;
+    if (coding != NULL) {
+        p->encoding = GW_ENCODING_PATCH;
+        p->decoder_ram = gw_patch_codec.ram(coding->options.profile);
+        p->delta = coding->from != NULL;
+        w->from[i][k] = coding->from;
+    }
+    if (p->delta) {
+        memcpy(p->precursor, coding->from->digest, sizeof p->precursor);
+    }
+    int e = gwh_payload_make(&w->file[i][k], gwh_openssl()->gw, (struct gw_span){w->cek, w->cek_size}, at, content, p);
+    return e == GW_OK ? GWH_OK
+                      : gwh_fail_reason(w->err, e, "cannot make a payload of %s", w->b->images[i].path);
+}
+
+/* Deltas that pay, the compressed image if it is smaller than the raw one, the raw one. */
+static int make_payloads(struct work *w, size_t i)
+{
+    const uint32_t pays = w->b->pays == 0 ? 70 : w->b->pays, raw = w->variant[i].size;
+    const struct gwh_coding *full = w->codings[i] > 0 ? &w->coding[i][0] : NULL;
+    bool smaller = full != NULL && full->out.n < raw;
+    uint32_t least = smaller ? (uint32_t)full->out.n : raw;
+    int e = GWH_OK;
+    component_of(w, i)->variant_count++;
+    for (size_t k = 1; e == GWH_OK && k < w->codings[i]; k++) {
+        const struct gwh_coding *c = &w->coding[i][k];
+        bool worth = (uint64_t)c->out.n * 100 < (uint64_t)pays * least;
+        e = worth ? add_payload(w, i, gwh_span(&c->out), c) : GWH_OK;
+        const struct gw_payload *p = worth && e == GWH_OK ? &w->payload[i][w->variant[i].payload_count - 1] : NULL;
+        tell_made(w, i, p, c->from, (uint32_t)c->out.n, least);
+    }
+    if (e == GWH_OK && smaller) {
+        e = add_payload(w, i, gwh_span(&full->out), full);
+        tell_made(w, i, &w->payload[i][w->variant[i].payload_count - 1], NULL, least, raw);
+    }
+    if (e == GWH_OK && (!w->b->no_raw || !smaller)) {
+        e = add_payload(w, i, gwh_span(&w->image[i]), NULL);
+        if (full != NULL) {
+            tell_made(w, i, &w->payload[i][w->variant[i].payload_count - 1], NULL, raw, raw);
+        }
+    }
+    return e;
 }
 
 static int make_manifest(struct work *w)
@@ -130,32 +249,49 @@ static int make_manifest(struct work *w)
 
 struct self_check {
     struct work *w;
-    size_t i;
+    size_t image, payload; /* that comes next */
 };
 
-/* The device's own code takes apart what was just made; images come in the order in which they were given. */
+/* The device's own code takes apart what was just made; payloads come in the order in which they were made. */
 static int check_payload(void *ctx, const struct gwh_place *at)
 {
     struct self_check *s = ctx;
-    struct gw_span cek = {s->w->cek, s->w->cek_size};
-    size_t i = s->i++;
-    int e = gwh_payload_check(gwh_openssl()->gw, at, cek, gwh_span(&s->w->file[i]));
-    return e == GW_OK
-               ? GWH_OK
-               : gwh_fail_reason(s->w->err, e, "the payload made of %s does not decode to it", s->w->b->images[i].path);
+    struct work *w = s->w;
+    struct gwh_buf image = {0};
+    size_t i = s->image, k = s->payload;
+    struct gw_span old = {NULL, 0};
+    if (w->from[i][k] != NULL) {
+        old = gwh_span(&w->from[i][k]->image);
+    }
+    int e = gwh_payload_image(&image, gwh_openssl()->gw, at, (struct gw_span){w->cek, w->cek_size}, old,
+                              gwh_span(&w->file[i][k]));
+    e = e == GW_OK && image.n == 0 ? GW_ERR_IMAGE_DIGEST : e;
+    gwh_buf_free(&image);
+    bool last = k + 1 == w->variant[i].payload_count;
+    s->image = last ? i + 1 : i;
+    s->payload = last ? 0 : k + 1;
+    return e == GW_OK ? GWH_OK
+                      : gwh_fail_reason(w->err, e, "the payload made of %s does not decode to it",
+                                        w->b->images[i].path);
 }
 
 static int make_all(struct work *w)
 {
     int e = make_cek(w);
     for (size_t i = 0; e == GWH_OK && i < w->b->image_count; i++) {
-        e = make_payload(w, i);
+        e = read_image(w, i);
+    }
+    if (e == GWH_OK) {
+        e = run_codings(w);
+    }
+    for (size_t i = 0; e == GWH_OK && i < w->b->image_count; i++) {
+        e = make_payloads(w, i);
     }
     if (e == GWH_OK) {
         e = make_manifest(w);
     }
     if (e == GWH_OK) {
-        struct self_check s = {w, 0};
+        struct self_check s = {w, 0, 0};
         e = gwh_each_payload(&w->m, check_payload, &s);
     }
     return e == GWH_OK || w->err->exit != GWH_OK ? e : gwh_fail_reason(w->err, e, "self-check");
@@ -244,10 +380,12 @@ static int write_payloads(struct work *w, const char *folder)
     if (e == GWH_OK) {
         e = gwh_folder_make(path, w->err);
     }
-    for (size_t i = 0; e == GWH_OK && i < w->b->image_count; i++) {
-        e = gwh_release_payload_path(path, &r, w->payload[i].name, w->err);
-        if (e == GWH_OK) {
-            e = gwh_file_write(path, gwh_span(&w->file[i]), 0644, true, w->err); /* the same content: the same name */
+    for (size_t i = 0; i < w->b->image_count; i++) {
+        for (size_t k = 0; e == GWH_OK && k < w->variant[i].payload_count; k++) {
+            e = gwh_release_payload_path(path, &r, w->payload[i][k].name, w->err);
+            if (e == GWH_OK) { /* the same content: the same name */
+                e = gwh_file_write(path, gwh_span(&w->file[i][k]), 0644, true, w->err);
+            }
         }
     }
     return e;
@@ -357,11 +495,14 @@ static void tell(const struct work *w, struct gwh_built *built)
 {
     memset(built, 0, sizeof *built);
     memcpy(built->digest, w->digest, 32);
-    built->payloads = (uint32_t)w->b->image_count;
+    built->images = (uint32_t)w->b->image_count;
     built->manifest_bytes = (uint32_t)w->cose.n;
     for (size_t i = 0; i < w->b->image_count; i++) {
         built->image_bytes += (uint32_t)w->image[i].n;
-        built->payload_bytes += (uint32_t)w->file[i].n;
+        built->payloads += (uint32_t)w->variant[i].payload_count;
+        for (size_t k = 0; k < w->variant[i].payload_count; k++) {
+            built->payload_bytes += (uint32_t)w->file[i][k].n;
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include "cose.h"
 #include "frames.h"
+#include "patch.h"
 #include "release.h"
 
 #define HEAD_MAX 1024u
@@ -194,48 +195,52 @@ static int check_chain(const struct gw_crypto *c, const struct gw_payload *p, st
     return e == GW_OK && content->n != gw_payload_content(p) ? GW_ERR_FRAME_HASH : e;
 }
 
-static int check_image(const struct gw_crypto *c, const struct gwh_place *at, struct gw_span cek,
-                       struct gwh_buf *content)
+/* Content, decrypted, to the image: decoded if it is encoded, and compared with what was signed. */
+static int to_image(struct gwh_buf *image, const struct gw_crypto *c, const struct gwh_place *at, struct gw_span old,
+                    struct gw_span content)
 {
-    struct gwh_position position = {at->c.id, at->variant, at->payload};
     uint8_t digest[32];
-    if (at->p.encoding != GW_ENCODING_RAW) {
-        return GW_ERR_ENCODING;
-    }
-    if (content->n != at->v.size) {
-        return GW_ERR_IMAGE_DIGEST;
-    }
-    if (at->p.cipher != 0 && cek.n == 0) {
-        return GW_OK;
-    }
-    int e = gwh_payload_crypt(c, cek, position, at->p.cipher, content->p, content->n);
-    if (e == GW_OK) {
-        e = gw_sha256(c, content->p, content->n, digest);
-    }
-    if (e == GW_OK && !gw_equal(digest, at->v.digest, 32)) {
+    int e = at->p.encoding == GW_ENCODING_RAW ? gwh_buf_add(image, content.p, content.n)
+                                              : gwh_patch_apply(image, old, content);
+    if (e == GW_OK && image->n != at->v.size) {
         e = GW_ERR_IMAGE_DIGEST;
     }
-    return e;
+    e = e == GW_OK ? gw_sha256(c, image->p, image->n, digest) : e;
+    return e == GW_OK && !gw_equal(digest, at->v.digest, 32) ? GW_ERR_IMAGE_DIGEST : e;
 }
 
-int gwh_payload_check(const struct gw_crypto *c, const struct gwh_place *at, struct gw_span cek, struct gw_span file)
+int gwh_payload_image(struct gwh_buf *image, const struct gw_crypto *c, const struct gwh_place *at,
+                      struct gw_span cek, struct gw_span old, struct gw_span file)
 {
+    struct gwh_position position = {at->c.id, at->variant, at->payload};
     struct gwh_buf content = {0};
     uint8_t digest[32];
     if (file.n != at->p.size) {
         return file.n < at->p.size ? GW_ERR_PAYLOAD_SHORT : GW_ERR_PAYLOAD_LONG;
     }
     int e = check_chain(c, &at->p, file, &content);
-    if (e == GW_OK) {
-        e = gw_sha256(c, file.p, file.n, digest);
-    }
+    e = e == GW_OK ? gw_sha256(c, file.p, file.n, digest) : e;
     if (e == GW_OK && !gw_equal(digest, at->p.name, 32)) {
         e = GW_ERR_FRAME_HASH;
     }
-    if (e == GW_OK) {
-        e = check_image(c, at, cek, &content);
+    bool raw_size = at->p.encoding != GW_ENCODING_RAW || content.n == at->v.size;
+    if (e == GW_OK && !raw_size) {
+        e = GW_ERR_IMAGE_DIGEST;
+    }
+    bool readable = (at->p.cipher == 0 || cek.n != 0) && (!at->p.delta || old.n != 0);
+    if (e == GW_OK && readable) {
+        e = gwh_payload_crypt(c, cek, position, at->p.cipher, content.p, content.n);
+        e = e == GW_OK ? to_image(image, c, at, old, gwh_span(&content)) : e;
     }
     gwh_buf_free(&content);
+    return e;
+}
+
+int gwh_payload_check(const struct gw_crypto *c, const struct gwh_place *at, struct gw_span cek, struct gw_span file)
+{
+    struct gwh_buf image = {0};
+    int e = gwh_payload_image(&image, c, at, cek, (struct gw_span){NULL, 0}, file);
+    gwh_buf_free(&image);
     return e;
 }
 

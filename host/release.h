@@ -50,6 +50,16 @@ struct gwh_image {
     uint32_t address;
     const char *path;
 };
+struct gwh_old_images; /* coded.h */
+/* A payload of a release being built, for telling people. */
+struct gwh_made {
+    const struct gw_payload *payload; /* NULL: it did not pay, and was dropped */
+    const struct gwh_release *from;   /* of a delta; else NULL */
+    uint32_t component;               /* id */
+    bool linked;
+    uint32_t address, image_size;
+    uint32_t size, full;              /* bytes of it, and of the full payload that it is compared with */
+};
 struct gwh_build {
     struct gwh_manifest manifest; /* all but components, key_check */
     const struct gwh_image *images;
@@ -58,6 +68,15 @@ struct gwh_build {
     int32_t cipher;      /* 0: not encrypted */
     const struct gwh_holder *holders;
     size_t holder_count;
+    const struct gwh_old_images *old; /* deltas are made from them; may be NULL */
+    bool compress;       /* the image itself, encoded, before the raw one */
+    bool no_raw;         /* every device of this class has a decoder: no raw payload */
+    uint32_t pays;       /* per cent of the full payload that a delta may have; 0: 70 */
+    uint32_t isa;        /* for encoding: enum gw_isa_id, or GWH_ISA_AUTO */
+    uint32_t profile;    /* enum gw_patch_profile */
+    /* Told of each payload that was made. May be NULL. */
+    void (*made)(void *ctx, const struct gwh_made *payload);
+    void *ctx;
     const char *cek_out; /* keeps the content key in this file; may be NULL */
     bool force;          /* replace a release that is there */
     bool dry_run;        /* do all but write */
@@ -65,7 +84,7 @@ struct gwh_build {
 /* What was built, for telling people. */
 struct gwh_built {
     uint8_t digest[32];
-    uint32_t payloads, image_bytes, payload_bytes, manifest_bytes;
+    uint32_t images, payloads, image_bytes, payload_bytes, manifest_bytes;
 };
 int gwh_release_build(const struct gwh_build *b, const char *folder, struct gwh_built *built, struct gwh_error *err);
 
@@ -107,6 +126,9 @@ int gwh_each_payload(const struct gw_manifest *m, int (*each)(void *ctx, const s
  * none) also decrypts it and compares the image. GW_ERR_PAYLOAD_LONG, _SHORT, FRAME_HASH, IMAGE_DIGEST ...
  */
 int gwh_payload_check(const struct gw_crypto *c, const struct gwh_place *at, struct gw_span cek, struct gw_span file);
+/* The same, and appends the image: nothing when the key is missing, or `old` (n 0: none) for a delta. */
+int gwh_payload_image(struct gwh_buf *image, const struct gw_crypto *c, const struct gwh_place *at,
+                      struct gw_span cek, struct gw_span old, struct gw_span file);
 
 /* ---- Sign -------------------------------------------------------------------------------------------------------- */
 

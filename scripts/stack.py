@@ -20,11 +20,14 @@ BUDGET = 2048  # bytes, issue 2
 ENTRIES = ["gw_boot_run", "gw_install_open", "gw_install_poll", "gw_trust_update"]
 C_LIBRARY = {"memcpy": 16, "memmove": 16, "memset": 16, "memcmp": 16}  # picolibc's frames are smaller
 SEAMS = re.compile(r"->\s*(sha256_\w+|verify|aes_ctr|aes_decrypt|ecdh|random|kek|agree|read|write|erase|idle"
-                   r"|state|clear|stage|confirm|reject|steady|passed)\s*\(")
+                   r"|state|clear|stage|confirm|reject|steady|passed|read_old|read_new)\s*\(")
 # Functions that call by pointer what is neither a seam nor a callback argument: name -> pattern of the targets.
 TABLES = {"gw_install_poll": r"st_\w+"}
-# Seams that lib itself implements: the keys in the identity object.
-OWN_SEAMS = {"kek": "serve_kek", "agree": "serve_agree"}
+# Calls through const structs that lib fills itself, wherever they stand: the call, and the targets by the member's name.
+STRUCTS = {re.compile(r"codec(?:\(inst\))?\s*->\s*(\w+)\s*\("): r"gw_patch_{}|lib/src/codec\.c:{}",
+           re.compile(r"isa\s*->\s*(\w+)\s*\("): r"lib/src/isa_\w+\.c:{}"}
+# Seams that lib itself implements: the keys in the identity object, what the decoder reads back.
+OWN_SEAMS = {"kek": "serve_kek", "agree": "serve_agree", "read_old": "read_old", "read_new": "read_new"}
 
 
 def short(title):
@@ -92,7 +95,9 @@ class Graph:
         """What a call by pointer is: nothing for a seam, "*" for the rest."""
         match = SEAMS.search(site)
         if not match:
-            return {"*"}
+            first = [(m.start(), "@" + to.format(m.group(1), m.group(1))) for call, to in STRUCTS.items()
+                     if (m := call.search(site))]
+            return {min(first)[1]} if first else {"*"}
         return {OWN_SEAMS[match.group(1)]} if match.group(1) in OWN_SEAMS else set()
 
     def takes_callback(self, title):
@@ -109,6 +114,8 @@ class Graph:
         """The (function, callback given to it) that one call may reach."""
         if callee == "*" and short(title) in TABLES:
             return {(t, None) for n, ts in self.where.items() if re.fullmatch(TABLES[short(title)], n) for t in ts}
+        if callee.startswith("@"):
+            return {(t, None) for t in self.frames if re.fullmatch(callee[1:], t.split(".constprop")[0])}
         if callee != "*" and not self.takes_callback(callee):
             return {(callee, None)}
         given = {callback} if self.takes_callback(title) else self.handed_over(title, names)

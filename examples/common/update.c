@@ -1,5 +1,5 @@
 /*
- * update.c - see update.h. The memory of an update is here, and nowhere else: 13 KB and the engine.
+ * update.c - see update.h. The memory of an update is here, and nowhere else: 13 KB and the engine, 16 KB for decoding.
  */
 #include "update.h"
 
@@ -9,6 +9,11 @@ static struct gwc_serial serial;
 static struct gwc_serial_config config;
 static uint8_t offer[GWC_OFFER_MAX], buffer[GWC_BUFFER_MIN];
 static bool on, done;
+
+/* Deltas and compressed images of this instruction set. */
+static const struct gw_isa *const isas[] = { &gw_isa_riscv, NULL };
+static uint64_t decoder[16u * 1024u / 8u];
+static const struct gw_decoding decoding = { &gw_patch_codec, decoder, sizeof decoder, isas };
 
 static void put(void *ctx, const uint8_t *bytes, size_t n)
 {
@@ -55,7 +60,7 @@ void update_start(const struct gw_device *dev, const struct gw_handover *boot)
 {
     config = (struct gwc_serial_config){
         .dev = dev, .boot = boot, .offer = offer, .offer_size = sizeof offer, .buffer = buffer,
-        .buffer_size = sizeof buffer, .now = now, .put = put, .restart = restart, .on_event = on_event,
+        .buffer_size = sizeof buffer, .decoding = &decoding, .now = now, .put = put, .restart = restart, .on_event = on_event,
     };
     on = gwc_serial_init(&serial, &config) == GW_OK;
 }

@@ -64,30 +64,101 @@ static const uint8_t *source_name(const struct gw_install *inst)
     return choice_of(inst)->copy ? inst->variant.digest : inst->payload.name;
 }
 
-int gw_install_note(struct gw_install *inst)
+int gw_install_note_as(struct gw_install *inst, uint8_t *r, uint32_t n)
 {
-    uint8_t r[GW_PROGRESS_RECORD] = { 0 };
+    const uint8_t *expect = inst->frames.expect;
 
+    memset(r, 0, GW_PROGRESS_RECORD);
     r[0] = (uint8_t)inst->step;
-    r[1] = (uint8_t)inst->salvage;
+    r[1] = (uint8_t)(inst->salvage | (uint32_t)inst->phase << 1);
     gw_put32(r + 2, inst->written);
     if (inst->step < inst->plan.count) {
         memcpy(r + 6, source_name(inst), SOURCE_NAME);
     }
-    memcpy(r + 14, inst->frames.expect, GW_DIGEST_SIZE);
-    return gw_journal_put(inst->config->dev->journal, GW_REC_PROGRESS, r, sizeof r);
+    if (n > GW_PROGRESS_RECORD) {
+        gw_put32(r + GW_PROGRESS_RECORD, inst->stream_at);
+        if (inst->stream_at / inst->payload.frame_size != inst->frames.frame) {
+            expect = inst->frame_hash; /* the unit begins in the frame that is being decoded */
+        }
+    }
+    memcpy(r + 14, expect, GW_DIGEST_SIZE);
+    return gw_journal_put(inst->config->dev->journal, GW_REC_PROGRESS, r, n);
+}
+
+int gw_install_note(struct gw_install *inst)
+{
+    uint8_t r[GW_RECORD_MAX];
+    uint32_t n = 0;
+
+    if (inst->phase == GW_PHASE_STREAM && inst->written > 0) { /* the header stays in it */
+        int err = gw_journal_get(inst->config->dev->journal, GW_REC_PROGRESS, r, sizeof r, &n);
+        if (err != GW_OK) {
+            return err;
+        }
+    }
+    return gw_install_note_as(inst, r, n > GW_PROGRESS_STREAM ? n : GW_PROGRESS_RECORD);
+}
+
+/* The plan's payload, or the one that an earlier attempt had to take instead of it. */
+static void recall_choice(struct gw_install *inst, const uint8_t *name)
+{
+    struct gw_choice *choice = &inst->plan.choice[inst->step];
+    struct gw_payload p;
+
+    for (uint32_t i = 0; !choice->copy && gw_variant_payload(&inst->variant, i, &p) == GW_OK; i++) {
+        if (memcmp(p.name, name, SOURCE_NAME) == 0 && (i == choice->payload || gw_decode_may(inst, &p))) {
+            inst->plan.fetch_bytes += p.size - inst->payload.size;
+            choice->payload = i;
+            return;
+        }
+    }
+}
+
+/* Takes up how far the current component was; `n` bytes of record. All of it, or nothing: then from its start. */
+static int recall_component(struct gw_install *inst, const uint8_t *r, uint32_t n)
+{
+    uint32_t written = gw_get32(r + 2), at = 0;
+    unsigned phase = r[1] >> 1;
+
+    int err = gw_install_select(inst);
+    if (err == GW_OK) {
+        recall_choice(inst, r + 6);
+        err = gw_install_select(inst);
+    }
+    bool same = phase == inst->phase || (phase == GW_PHASE_APPLY && inst->phase == GW_PHASE_STORE);
+    bool marked = phase != GW_PHASE_STREAM || n > GW_PROGRESS_STREAM;
+    if (err != GW_OK || !same || !marked || memcmp(r + 6, source_name(inst), SOURCE_NAME) != 0 ||
+        (written > inst->goal && phase != GW_PHASE_APPLY)) {
+        return err; /* another source than before */
+    }
+    inst->salvage = r[1] & 1u;
+    if (phase == GW_PHASE_APPLY) {
+        return gw_decode_aim(inst, GW_PHASE_APPLY); /* from its start, without fetching anything */
+    }
+    inst->written = written;
+    if (choice_of(inst)->copy || written == 0) {
+        return GW_OK;
+    }
+    uint32_t whole = inst->payload.frame_size + (phase == GW_PHASE_STORE ? GW_DIGEST_SIZE : 0);
+    at = (written + whole - 1) / whole;
+    if (phase == GW_PHASE_STREAM) {
+        inst->stream_at = gw_get32(r + GW_PROGRESS_RECORD);
+        at = inst->stream_at / inst->payload.frame_size;
+    }
+    gw_frames_start(&inst->frames, &inst->payload, at, r + 14);
+    return GW_OK;
 }
 
 int gw_install_recall(struct gw_install *inst)
 {
-    uint8_t r[GW_PROGRESS_RECORD];
+    uint8_t r[GW_RECORD_MAX];
     uint32_t n = 0;
 
     int err = recall_install(inst);
     if (err == GW_OK) {
         err = gw_journal_get(inst->config->dev->journal, GW_REC_PROGRESS, r, sizeof r, &n);
     }
-    if (err == GW_OK && (n != sizeof r || r[0] > inst->plan.count)) {
+    if (err == GW_OK && (n < GW_PROGRESS_RECORD || r[0] > inst->plan.count)) {
         err = GW_ERR_NOTHING;
     }
     for (; err == GW_OK && inst->step < r[0]; inst->step++) {
@@ -97,17 +168,7 @@ int gw_install_recall(struct gw_install *inst)
     if (err != GW_OK || inst->step == inst->plan.count) {
         return err;
     }
-    err = gw_install_select(inst);
-    if (err != GW_OK || memcmp(r + 6, source_name(inst), SOURCE_NAME) != 0 || gw_get32(r + 2) > inst->variant.size) {
-        return err; /* another source than before: this component from its start */
-    }
-    inst->salvage = r[1];
-    inst->written = gw_get32(r + 2);
-    if (!choice_of(inst)->copy) {
-        uint32_t frame = (inst->written + inst->payload.frame_size - 1) / inst->payload.frame_size;
-        gw_frames_start(&inst->frames, &inst->payload, frame, r + 14);
-    }
-    return GW_OK;
+    return recall_component(inst, r, n);
 }
 
 int gw_install_forget(struct gw_install *inst)
@@ -143,7 +204,7 @@ static int move(struct gw_install *inst, uint32_t from, uint32_t to, uint32_t n,
 }
 
 /* Erases one block if `end` (an offset in the target) is not in erased flash yet: GW_MORE. GW_OK: it is. */
-static int erase_ahead(struct gw_install *inst, uint32_t end)
+int gw_install_erase_ahead(struct gw_install *inst, uint32_t end)
 {
     if (end <= inst->erased_to) {
         return GW_OK;
@@ -196,7 +257,7 @@ static int current_block(const struct gw_install *inst, struct gw_area *block)
 
 static enum gw_install_state source_state(const struct gw_install *inst)
 {
-    return choice_of(inst)->copy ? GW_ST_COPY : GW_ST_FETCH;
+    return choice_of(inst)->copy ? GW_ST_COPY : inst->phase >= GW_PHASE_APPLY ? GW_ST_DECODE : GW_ST_FETCH;
 }
 
 static size_t key_size(const struct gw_install *inst)
@@ -216,6 +277,41 @@ static int derive_key(struct gw_install *inst)
                           inst->key, key_size(inst));
 }
 
+/* All frames are stored: on to decoding them. */
+static int apply(struct gw_install *inst)
+{
+    int err = gw_decode_aim(inst, GW_PHASE_APPLY);
+
+    inst->written = 0;
+    if (err == GW_OK) {
+        err = gw_install_note(inst);
+    }
+    gw_frames_start(&inst->frames, &inst->payload, 0, inst->payload.head);
+    return err == GW_OK ? go(inst, GW_ST_COMPONENT) : err;
+}
+
+/* The payload is of no use here, and nothing of it was used: the next one in the list that is no delta. */
+static int take_next(struct gw_install *inst, int reason)
+{
+    const struct gw_install_config *c = inst->config;
+    struct gw_choice *choice = &inst->plan.choice[inst->step];
+    struct gw_payload p;
+    uint32_t old = inst->payload.size;
+
+    if (c->passed != NULL) {
+        c->passed(c->ctx, choice->component, choice->variant, choice->payload, reason);
+    }
+    for (uint32_t i = choice->payload + 1; gw_variant_payload(&inst->variant, i, &p) == GW_OK; i++) {
+        if (gw_decode_may(inst, &p)) {
+            choice->payload = i;
+            inst->plan.fetch_bytes += p.size - old;
+            int err = gw_install_select(inst);
+            return err == GW_OK ? go(inst, GW_ST_COMPONENT) : err;
+        }
+    }
+    return reason;
+}
+
 static int st_component(struct gw_install *inst)
 {
     struct gw_area block;
@@ -227,9 +323,12 @@ static int st_component(struct gw_install *inst)
     if (err != GW_OK) {
         return err;
     }
+    if (inst->payload.delta && !choice_of(inst)->copy && !inst->precursor_ok) {
+        return go(inst, GW_ST_PRECURSOR);
+    }
     inst->erased_to = inst->written;
-    if (inst->written == inst->variant.size) {
-        return go(inst, GW_ST_READ_BACK);
+    if (inst->written == inst->goal) {
+        return inst->phase == GW_PHASE_STORE ? apply(inst) : go(inst, GW_ST_READ_BACK);
     }
     err = current_block(inst, &block);
     if (err != GW_OK) {
@@ -304,31 +403,45 @@ static int bad_frame(struct gw_install *inst, uint32_t length)
     return inst->refused < BAD_FRAMES_MAX ? GW_ERR_FRAME_HASH : GW_ERR_SOURCE;
 }
 
-static int st_fetch(struct gw_install *inst)
+int gw_install_take_frame(struct gw_install *inst)
 {
     const struct gw_crypto *crypto = inst->config->dev->crypto;
     uint8_t *buffer = inst->config->buffer;
     uint32_t length = gw_frames_length(&inst->frames);
+    uint32_t block = inst->frames.frame * (inst->payload.frame_size / 16);
     struct gw_span content;
 
+    memcpy(inst->frame_hash, inst->frames.expect, GW_DIGEST_SIZE);
+    int err = gw_frames_check(&inst->frames, crypto, buffer, &content);
+    if (err != GW_OK) {
+        return err;
+    }
+    bool whole = inst->phase == GW_PHASE_STORE; /* with its hash, and as it came: checked again when it is used */
+    inst->piece_at = whole ? 0 : (uint32_t)(length - content.n);
+    inst->piece = length - inst->piece_at;
+    if (!whole && inst->payload.cipher != 0 &&
+        crypto->aes_ctr(crypto->ctx, inst->key, key_size(inst), block, buffer + inst->piece_at, content.n) != 0) {
+        return GW_ERR_CRYPTO;
+    }
+    return GW_OK;
+}
+
+static int st_fetch(struct gw_install *inst)
+{
+    uint32_t length = gw_frames_length(&inst->frames);
+
     if (!gw_frames_complete(&inst->frames)) {
-        uint32_t next = inst->written + inst->payload.frame_size;
-        int err = erase_ahead(inst, next < inst->variant.size ? next : inst->variant.size);
+        uint32_t next = inst->written + inst->payload.frame_size + (inst->phase == GW_PHASE_STORE ? GW_DIGEST_SIZE : 0);
+        next = inst->phase == GW_PHASE_STREAM ? inst->written : next < inst->goal ? next : inst->goal;
+        int err = gw_install_erase_ahead(inst, next); /* while the bytes are on their way */
         return err == GW_OK ? GW_WANT : err;
     }
-    uint32_t block = inst->frames.frame * (inst->payload.frame_size / 16);
-    int err = gw_frames_check(&inst->frames, crypto, buffer, &content);
+    int err = gw_install_take_frame(inst);
     if (err == GW_ERR_FRAME_HASH) {
         return bad_frame(inst, length);
     }
     inst->refused = 0;
-    inst->piece_at = (uint32_t)(length - content.n);
-    inst->piece = (uint32_t)content.n;
-    if (err == GW_OK && inst->payload.cipher != 0 &&
-        crypto->aes_ctr(crypto->ctx, inst->key, key_size(inst), block, buffer + inst->piece_at, content.n) != 0) {
-        err = GW_ERR_CRYPTO;
-    }
-    return err == GW_OK ? go(inst, GW_ST_WRITE) : err;
+    return err == GW_OK ? go(inst, inst->phase == GW_PHASE_STREAM ? GW_ST_DECODE : GW_ST_WRITE) : err;
 }
 
 static int st_write(struct gw_install *inst)
@@ -337,10 +450,10 @@ static int st_write(struct gw_install *inst)
     uint8_t *piece = inst->config->buffer + inst->piece_at;
     uint32_t whole = gw_round_up(inst->piece, flash->write_size);
 
-    if (inst->piece > inst->variant.size - inst->written) {
+    if (inst->piece > inst->goal - inst->written) {
         return GW_ERR_PAYLOAD_LONG;
     }
-    int err = erase_ahead(inst, inst->written + inst->piece);
+    int err = gw_install_erase_ahead(inst, inst->written + inst->piece);
     if (err != GW_OK) {
         return err;
     }
@@ -354,7 +467,32 @@ static int st_write(struct gw_install *inst)
     if (err != GW_OK) {
         return err;
     }
-    return go(inst, gw_frames_length(&inst->frames) != 0 ? GW_ST_FETCH : GW_ST_READ_BACK);
+    if (gw_frames_length(&inst->frames) != 0) {
+        return go(inst, GW_ST_FETCH);
+    }
+    return inst->phase == GW_PHASE_STORE ? apply(inst) : go(inst, GW_ST_READ_BACK);
+}
+
+static int st_decode(struct gw_install *inst)
+{
+    bool begun = inst->decoding != 0;
+    int status = gw_decode_step(inst);
+
+    if (status == GW_WANT) {
+        return go(inst, GW_ST_FETCH);
+    }
+    if (status == GW_DONE) {
+        return go(inst, GW_ST_READ_BACK);
+    }
+    bool useless = status == GW_ERR_ENCODING || status == GW_ERR_VERSION || status == GW_ERR_DECODER_RAM;
+    if (useless && inst->written == 0 && (!begun || inst->decoding == 1)) {
+        return take_next(inst, status); /* of an instruction set, or of a version, that is not here */
+    }
+    if (status == GW_ERR_DECODE || status == GW_ERR_FLASH_VERIFY) { /* the next attempt begins afresh */
+        int err = gw_install_forget(inst);
+        return err == GW_OK ? status : err;
+    }
+    return status;
 }
 
 static int st_copy(struct gw_install *inst)
@@ -362,7 +500,7 @@ static int st_copy(struct gw_install *inst)
     uint32_t left = inst->variant.size - inst->written, moved = 0;
     uint32_t next = left < GW_FRAME_MAX ? left : GW_FRAME_MAX;
 
-    int err = erase_ahead(inst, inst->written + next);
+    int err = gw_install_erase_ahead(inst, inst->written + next);
     if (err != GW_OK) {
         return err;
     }
@@ -392,18 +530,18 @@ static int next_component(struct gw_install *inst)
     return err == GW_OK ? go(inst, GW_ST_COMPONENT) : err;
 }
 
-static int st_read_back(struct gw_install *inst)
+/* Hashes n bytes of an area, a piece with each call: GW_MORE; GW_OK and the digest at the end. */
+static int hash_area(struct gw_install *inst, uint32_t start, uint32_t size, uint8_t digest[GW_DIGEST_SIZE])
 {
     const struct gw_crypto *c = inst->config->dev->crypto;
     uint8_t *buffer = inst->config->buffer;
-    uint8_t digest[GW_DIGEST_SIZE];
-    uint32_t n = inst->variant.size - inst->position;
+    uint32_t n = size - inst->position;
 
     if (inst->position == 0 && c->sha256_start(c->ctx, &inst->hash) != 0) {
         return GW_ERR_CRYPTO;
     }
     n = n < GW_INSTALL_BUFFER_MIN ? n : GW_INSTALL_BUFFER_MIN;
-    int err = gw_flash_read(flash_of(inst), inst->target.start + inst->position, buffer, n);
+    int err = gw_flash_read(flash_of(inst), start + inst->position, buffer, n);
     if (err != GW_OK) {
         return err;
     }
@@ -411,11 +549,35 @@ static int st_read_back(struct gw_install *inst)
         return GW_ERR_CRYPTO;
     }
     inst->position += n;
-    if (inst->position < inst->variant.size) {
+    if (inst->position < size) {
         return GW_MORE;
     }
-    if (c->sha256_finish(c->ctx, &inst->hash, digest) != 0) {
-        return GW_ERR_CRYPTO;
+    return c->sha256_finish(c->ctx, &inst->hash, digest) != 0 ? GW_ERR_CRYPTO : GW_OK;
+}
+
+/* The image that the delta was made from: is it still what was installed? */
+static int st_precursor(struct gw_install *inst)
+{
+    uint8_t digest[GW_DIGEST_SIZE];
+
+    int status = hash_area(inst, inst->source.start, choice_of(inst)->precursor_size, digest);
+    if (status != GW_OK) {
+        return status == GW_ERR_FLASH_READ ? take_next(inst, GW_ERR_PRECURSOR) : status;
+    }
+    if (!gw_equal(digest, inst->payload.precursor, sizeof digest)) {
+        return take_next(inst, GW_ERR_PRECURSOR);
+    }
+    inst->precursor_ok = 1;
+    return go(inst, GW_ST_COMPONENT);
+}
+
+static int st_read_back(struct gw_install *inst)
+{
+    uint8_t digest[GW_DIGEST_SIZE];
+
+    int err = hash_area(inst, inst->target.start, inst->variant.size, digest);
+    if (err != GW_OK) {
+        return err;
     }
     if (!gw_equal(digest, inst->variant.digest, sizeof digest)) {
         err = gw_install_forget(inst); /* the next attempt begins afresh */
@@ -435,6 +597,7 @@ static const state_function states[GW_ST_COUNT] = {
     [GW_ST_STORE] = st_store,         [GW_ST_COMPONENT] = st_component, [GW_ST_WORK] = st_work,
     [GW_ST_SAVE] = st_save,           [GW_ST_RENEW] = st_renew,     [GW_ST_RESTORE] = st_restore,
     [GW_ST_FETCH] = st_fetch,         [GW_ST_WRITE] = st_write,     [GW_ST_COPY] = st_copy,
+    [GW_ST_PRECURSOR] = st_precursor, [GW_ST_DECODE] = st_decode,
     [GW_ST_READ_BACK] = st_read_back, [GW_ST_READY] = st_ready,
 };
 
@@ -454,14 +617,14 @@ int gw_install_select(struct gw_install *inst)
     if (err == GW_OK) {
         err = gw_component_area(dev, (enum gw_slot)inst->slot, c.kind, c.id, &inst->target);
     }
-    if (err == GW_OK && choice->copy) {
+    if (err == GW_OK && (choice->copy || inst->payload.delta)) {
         err = gw_component_area(dev, (enum gw_slot)(inst->slot ^ 1u), c.kind, c.id, &inst->source);
     }
     inst->component = c.id;
     inst->written = 0;
     inst->salvage = 0;
     gw_frames_start(&inst->frames, &inst->payload, 0, inst->payload.head);
-    return err;
+    return err == GW_OK ? gw_decode_begin(inst) : err;
 }
 
 /* ---- The caller's side ---------------------------------------------------------------------------------------- */
@@ -508,7 +671,7 @@ int gw_install_push(struct gw_install *inst, const uint8_t *bytes, size_t n, siz
 
 int gw_install_end(struct gw_install *inst)
 {
-    bool fetching = inst->state == GW_ST_FETCH || inst->state == GW_ST_WRITE;
+    bool fetching = inst->state == GW_ST_FETCH || inst->state == GW_ST_WRITE || inst->state == GW_ST_DECODE;
     bool short_of = fetching && gw_frames_offset(&inst->frames) < inst->payload.size;
 
     return short_of ? GW_ERR_PAYLOAD_SHORT : GW_OK;
@@ -541,8 +704,10 @@ int gw_install_abort(struct gw_install *inst, bool forget)
 void gw_install_progress(const struct gw_install *inst, struct gw_progress *progress)
 {
     bool fetched = inst->step < inst->plan.count && !choice_of(inst)->copy;
+    uint32_t here = gw_frames_offset(&inst->frames) - inst->frames.held;
 
-    progress->done = inst->done_before + (fetched ? gw_frames_offset(&inst->frames) - inst->frames.held : 0);
+    here = inst->phase == GW_PHASE_APPLY ? inst->payload.size : here; /* all of it is here; its frames are read again */
+    progress->done = inst->done_before + (fetched ? here : 0);
     progress->total = inst->plan.fetch_bytes;
     progress->asked_again = inst->asked_again;
 }

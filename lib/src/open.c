@@ -240,7 +240,7 @@ static GW_NOINLINE int make_plan(struct opening *o)
     f->now = c->now;
     f->frame_max = (uint32_t)(c->buffer_size - GW_DIGEST_SIZE);
     f->frame_max = f->frame_max < GW_FRAME_MAX ? f->frame_max : GW_FRAME_MAX;
-    f->encodings = 1u << GW_ENCODING_RAW;
+    gw_decode_facts(c, f);
     f->a128ctr = device(o)->crypto->aes_ctr != NULL && inst->cek_size != 0;
     f->a256ctr = f->a128ctr && inst->cek_size == 32;
     f->passed = c->passed;

@@ -162,6 +162,9 @@ int gw_patch_open_at(struct gw_patch *p, const struct gw_patch_config *config, c
     if (e == GW_OK && (h.unit == 0 || new_at % h.unit != 0 || new_at >= h.new_size)) {
         e = GW_ERR_OFFSET;
     }
+    if (e == GW_OK && new_at >= sizeof p->ring) { /* a unit's first bytes may go by the last ones before it */
+        e = config->read_new(config->ctx, new_at - (uint32_t)sizeof p->ring, p->ring, sizeof p->ring);
+    }
     p->np = p->out_at = new_at;
     p->pushed = patch_at;
     p->error = e;

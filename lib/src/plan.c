@@ -157,6 +157,7 @@ static int choose_payload(struct search *s, const struct gw_variant *v)
         reason = check_payload(&p, s->facts, s->place);
         if (reason == GW_OK) {
             s->fetch = p.size;
+            choice->precursor_size = p.delta ? s->place->installed_size : 0;
             return GW_OK;
         }
         pass(s->facts, choice->component, choice->variant, choice->payload, reason);

@@ -334,6 +334,7 @@ static int open_install(struct gwc_serial *s)
     release = (struct gw_release){ .manifest = offer.manifest, .grant_count = offer.grant_count, .head = offer.head };
     memcpy(release.grant, offer.grant, sizeof release.grant);
     s->install = (struct gw_install_config){ .dev = c->dev, .buffer = c->buffer, .buffer_size = c->buffer_size };
+    s->install.decoding = c->decoding;
     s->install.now = c->now != NULL ? c->now(c->ctx) : 0;
     s->install.running = (enum gw_slot)c->boot->slot;
     s->install.recovery = c->boot->recovery != 0 || c->boot->slot > GW_SLOT_B;

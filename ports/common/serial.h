@@ -36,6 +36,7 @@ struct gwc_serial_config {
     size_t offer_size;              /* at least GWC_OFFER_MIN; up to GWC_OFFER_MAX is of use */
     uint8_t *buffer;                /* for the installer, see struct gw_install_config */
     size_t buffer_size;             /* at least GWC_BUFFER_MIN */
+    const struct gw_decoding *decoding; /* for encoded payloads; NULL: raw ones alone */
     uint32_t (*now)(void *ctx);     /* seconds since 1970, 0: not known. May be NULL */
     void (*put)(void *ctx, const uint8_t *bytes, size_t n); /* sends, or queues to be sent, all of it */
     void (*restart)(void *ctx);     /* asked for by the host; called by gwc_serial_step() after the answer was put */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 
 #include "cbor.h"
+#include "patch.h"
 #include "posix_device.h"
 #include "store.h"
 
@@ -23,6 +24,8 @@ struct running {
     uint64_t fetched; /* bytes that were pushed */
     const struct gwp_install *how;
     struct gwh_error *err;
+    struct gw_decoding decoding;
+    uint64_t decoder[20u * 1024u / 8u]; /* room for every profile */
 };
 
 static void tell(const struct running *r, const char *format, ...) GWH_PRINTF(2, 3);
@@ -169,9 +172,11 @@ static int open_install(struct running *r, const struct gw_handover *h)
     r->offered.manifest = gwh_span(&r->release.cose);
     r->offered.head = gwh_span(&r->release.head);
     choose_grants(r);
+    r->decoding = (struct gw_decoding){&gw_patch_codec, r->decoder, sizeof r->decoder, gwh_isas};
     r->config = (struct gw_install_config){.dev = &r->device->dev,
                                            .buffer = r->buffer,
                                            .buffer_size = sizeof r->buffer,
+                                           .decoding = &r->decoding,
                                            .recovery = h->recovery != 0 || h->slot > GW_SLOT_B,
                                            .running = (enum gw_slot)h->slot,
                                            .passed = passed,

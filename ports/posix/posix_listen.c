@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "patch.h"
 #include "posix_listen.h"
 #include "serial.h"
 
@@ -26,6 +27,8 @@ struct listening {
     struct gwc_serial serial;
     struct gwc_serial_config config;
     uint8_t offer[GWC_OFFER_MAX], buffer[GWC_BUFFER_MIN];
+    struct gw_decoding decoding;
+    uint64_t decoder[20u * 1024u / 8u]; /* room for every profile */
     int socket; /* of the host that is connected */
     bool restart;
     bool on; /* the device is open */
@@ -88,9 +91,11 @@ static int start_device(struct listening *l)
         return e;
     }
     l->device.flash.cut_at = l->how->cut_at;
+    l->decoding = (struct gw_decoding){&gw_patch_codec, l->decoder, sizeof l->decoder, gwh_isas};
     l->config = (struct gwc_serial_config){.dev = &l->device.dev, .boot = &l->boot,       .offer = l->offer,
                                            .offer_size = sizeof l->offer, .buffer = l->buffer, .now = now,
-                                           .buffer_size = sizeof l->buffer, .put = put,   .restart = restart,
+                                           .buffer_size = sizeof l->buffer, .decoding = &l->decoding,
+                                           .put = put, .restart = restart,
                                            .on_event = on_event, .ctx = l};
     l->on = true;
     e = gwp_device_mount(&l->device, l->err);

@@ -109,7 +109,7 @@ static json_t *show_install(struct gwp_device *d)
     }
     set(o, "into slot", json_string(gwp_slot_name(r[0])));
     set(o, "manifest digest", gwh_show_hex(r + 1, GW_DIGEST_SIZE));
-    if (gw_journal_get(&d->journal, GW_REC_PROGRESS, r, sizeof r, &n) == GW_OK && n == GW_PROGRESS_RECORD) {
+    if (gw_journal_get(&d->journal, GW_REC_PROGRESS, r, sizeof r, &n) == GW_OK && n >= GW_PROGRESS_RECORD) {
         set(o, "components done", json_integer(r[0]));
         set(o, "bytes of the image written", json_integer(gw_get32(r + 2)));
     }

@@ -25,6 +25,7 @@ enum {
     MAY_FACTORY = 2, /* ... and for the factory image */
     WITH_DATA = 4,   /* a data component */
     ONLY_EXTENDED = 8,
+    CODED = 16,       /* an encoded payload: the image is small enough to leave spare room in most slots */
 };
 
 /* What the tester remembers; goes with a snapshot of the flash. */

@@ -214,6 +214,9 @@ static int check_bounds(struct run *r)
     }
     if (r->frame == 0) { /* the run without cuts sets the measure */
         r->frame = r->d.config.frame_size + GW_DIGEST_SIZE;
+        if (r->scenario->flags & CODED) { /* streamed: all frames in which the restart unit lies */
+            r->frame += r->frame + 1000 + 2 * SIMDEV_UNIT;
+        }
         r->fetched = r->d.fetched;
         r->journal_erases = journal;
         r->slot_erases = slot;
@@ -299,6 +302,7 @@ bool run_prepare(struct run *r, const struct scenario *s, const struct simdev_co
 
     memset(r, 0, sizeof *r);
     c.data = (s->flags & WITH_DATA) != 0;
+    c.image_size = (s->flags & CODED) != 0 ? 2400 : c.image_size;
     c.extended = c.extended || (s->flags & ONLY_EXTENDED) != 0;
     r->scenario = s;
     r->verbose = verbose;

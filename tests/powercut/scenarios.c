@@ -57,6 +57,34 @@ static void setup_one(struct run *r)
     start(r, GW_CAUSE_SOFTWARE);
 }
 
+/* Release 2 is a delta from release 1; by its size it is staged or streamed. */
+static void setup_delta(struct run *r, uint32_t padding)
+{
+    wish(r, 0, (struct simdev_wish){ .encrypted = true });
+    wish(r, 1, (struct simdev_wish){ .encrypted = true, .floor = 2, .data = 1, .coded = true, .from = &r->release[0],
+                                     .padding = padding });
+    wish(r, 2, (struct simdev_wish){ .floor = 1, .data = 2 });
+    confirmed(r, 0);
+    start(r, GW_CAUSE_SOFTWARE);
+}
+
+static void setup_small_delta(struct run *r) { setup_delta(r, 0); }
+static void setup_large_delta(struct run *r) { setup_delta(r, 1000); }
+
+static void setup_full(struct run *r)
+{
+    wish(r, 0, (struct simdev_wish){ 0 });
+    wish(r, 1, (struct simdev_wish){ .floor = 2, .coded = true, .padding = 1000 });
+    confirmed(r, 0);
+    start(r, GW_CAUSE_SOFTWARE);
+}
+
+static void setup_delta_interrupted(struct run *r)
+{
+    setup_delta(r, r->d.config.frame_size < 4096 ? 0 : 1000);
+    expect(r, simdev_install(&r->d, &r->release[1], 1), GW_MORE, "part of an install");
+}
+
 static void setup_same_data(struct run *r)
 {
     wish(r, 0, (struct simdev_wish){ .data = 5 });
@@ -203,6 +231,8 @@ static int towards(struct run *r, const struct simdev_release *target, uint32_t 
 static int app_first(struct run *r) { return towards(r, &r->release[0], 0); }
 static int app_update(struct run *r) { return towards(r, &r->release[1], 0); }
 static int app_frame_by_frame(struct run *r) { return towards(r, &r->release[1], 1); }
+/* More than a restart unit in each session: a streamed payload comes no further with less. */
+static int app_four_frames(struct run *r) { return towards(r, &r->release[1], 4); }
 static int app_other(struct run *r) { return towards(r, &r->release[2], 0); }
 
 /* Release 2, then release 3 into the slot that release 1 had. */
@@ -420,6 +450,11 @@ const struct scenario scenarios[] = {
     { "frame-by-frame", 0, setup_one, app_frame_by_frame, goal_update },
     { "data-changed", WITH_DATA, setup_one, app_update, goal_update },
     { "data-copied", WITH_DATA, setup_same_data, app_update, goal_copied },
+    { "delta-staged", CODED, setup_small_delta, app_update, goal_update },
+    { "delta-streamed", CODED, setup_large_delta, app_update, goal_update },
+    { "delta-by-pieces", CODED | WITH_DATA, setup_small_delta, app_four_frames, goal_update },
+    { "full-streamed", CODED, setup_full, app_update, goal_update },
+    { "delta-given-up", CODED, setup_delta_interrupted, app_other, goal_other },
     { "bundle", 0, setup_two_authors, app_bundle, goal_bundle },
     { "bundle-pending", 0, setup_two_authors, app_bundle_pending, goal_pending },
     { "compaction", 0, setup_full_journal, app_update, goal_update },

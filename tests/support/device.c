@@ -248,6 +248,62 @@ static void make_image(struct gwh_buf *image, uint32_t seed, uint32_t size)
     }
 }
 
+/* Something that an encoder can save on: much of the old image, and what came eight chunks before. */
+static void make_alike(struct gwh_buf *image, const struct simdev_release *from)
+{
+    for (size_t at = 0; at + 64 <= image->n; at += 64) {
+        if (from != NULL && at % 448 != 0 && at + 64 <= from->image[0].n) {
+            memcpy(image->p + at, from->image[0].p + at, 64);
+        } else if (at >= 256 && at % 128 == 0) {
+            memcpy(image->p + at, image->p + at - 256, 64);
+        }
+    }
+}
+
+/* What an author's tool would never sign. */
+static void spoil(struct gwh_buf *content, const struct simdev_wish *wish)
+{
+    static const uint8_t more[600];
+
+    if (wish->spoil == SIMDEV_OTHER_ISA) {
+        content->p[0] = 'X';
+    } else if (wish->spoil == SIMDEV_CUT_SHORT) {
+        content->n -= 40;
+    } else if (wish->spoil == SIMDEV_TOO_LONG) {
+        must(gwh_buf_add(content, more, sizeof more), "payload");
+    } else if (wish->spoil == SIMDEV_NONSENSE) {
+        memset(content->p + content->n / 2, 0x77, 60);
+    }
+}
+
+static void make_payload(struct simdev *d, const struct simdev_release *r, const struct simdev_wish *wish, bool coded,
+                         struct gwh_position at, struct gwh_buf *file, struct gw_payload *p)
+{
+    const struct gwh_buf *image = &r->image[at.component != 0];
+    struct gw_span old = { NULL, 0 };
+    struct gwh_buf content = { 0 };
+
+    if (coded) {
+        p->encoding = GW_ENCODING_PATCH;
+        p->decoder_ram = FASTCODEC_RAM;
+        if (wish->from != NULL) {
+            p->delta = true;
+            old = gwh_span(&wish->from->image[0]);
+            must(gw_sha256(d->crypto->gw, old.p, old.n, p->precursor), "digest");
+        }
+        if (wish->content.n == 0) {
+            fastcodec_encode(&content, old, gwh_span(image), SIMDEV_UNIT, wish->padding);
+            spoil(&content, wish);
+        } else {
+            p->decoder_ram = wish->decoder_ram;
+            must(gwh_buf_add(&content, wish->content.p, wish->content.n), "payload");
+        }
+    }
+    must(gwh_payload_make(file, d->crypto->gw, (struct gw_span){ d->cek, sizeof d->cek }, at,
+                          coded ? gwh_span(&content) : gwh_span(image), p), "payload");
+    gwh_buf_free(&content);
+}
+
 /* The variants of one component, all with the same image and their own payload. */
 static void make_component(struct simdev *d, struct simdev_release *r, const struct simdev_wish *wish, unsigned which,
                            struct gwh_component *c, struct gwh_variant v[2], struct gw_payload *p)
@@ -258,15 +314,24 @@ static void make_component(struct simdev *d, struct simdev_release *r, const str
 
     make_image(&r->image[which], which == 0 ? wish->sequence : 1000 + wish->data,
                which == 0 ? d->config.image_size : d->config.image_size / 3);
-    p->frame_size = d->config.frame_size;
-    p->cipher = wish->encrypted && !linked ? GW_ALG_A128CTR : 0; /* another variant would need another payload key */
-    must(gwh_payload_make(&r->file[which], d->crypto->gw, (struct gw_span){ d->cek, sizeof d->cek }, at,
-                          gwh_span(&r->image[which]), p), "payload");
-    memcpy(r->name[which], p->name, 32);
+    bool coded = wish->coded && which == 0;
+    if (coded && wish->image.n != 0) {
+        gwh_buf_free(&r->image[0]);
+        must(gwh_buf_add(&r->image[0], wish->image.p, wish->image.n), "image");
+    } else if (coded) {
+        make_alike(&r->image[0], wish->from);
+    }
+    for (unsigned i = 0; i < 1u + coded; i++) { /* encoded before raw */
+        at.payload = i;
+        p[i].frame_size = d->config.frame_size;
+        p[i].cipher = wish->encrypted && !linked ? GW_ALG_A128CTR : 0; /* another variant would need another key */
+        make_payload(d, r, wish, coded && i == 0, at, &r->file[i == 0 ? which : 2], &p[i]);
+        memcpy(r->name[i == 0 ? which : 2], p[i].name, 32);
+    }
     *c = (struct gwh_component){ at.component, which == 0 ? GW_KIND_BOOTABLE : GW_KIND_DATA, v, linked ? 2 : 1 };
     for (unsigned i = 0; i < c->variant_count; i++) {
-        v[i] = (struct gwh_variant){ .linked = linked, .address = where[i].start, .payloads = p, .payload_count = 1,
-                                     .size = (uint32_t)r->image[which].n };
+        v[i] = (struct gwh_variant){ .linked = linked, .address = where[i].start, .payloads = p,
+                                     .payload_count = 1u + coded, .size = (uint32_t)r->image[which].n };
         must(gw_sha256(d->crypto->gw, r->image[which].p, r->image[which].n, v[i].digest), "digest");
     }
 }
@@ -286,7 +351,7 @@ void simdev_release(struct simdev *d, struct simdev_release *r, const struct sim
 {
     struct gwh_component components[2];
     struct gwh_variant variants[2][2];
-    struct gw_payload payload[2];
+    struct gw_payload payload[2][2];
     uint8_t check[8];
     struct gwh_manifest m = { .epoch = 1, .sequence = wish->sequence, .version = "1.0", .vendor = "vendor",
                               .class_id = "class", .components = components, .floor = wish->floor };
@@ -298,9 +363,9 @@ void simdev_release(struct simdev *d, struct simdev_release *r, const struct sim
     r->floor = wish->floor;
     m.component_count = d->config.data ? 2 : 1;
     for (unsigned i = 0; i < m.component_count; i++) {
-        make_component(d, r, wish, i, &components[i], variants[i], &payload[i]);
+        make_component(d, r, wish, i, &components[i], variants[i], payload[i]);
     }
-    if (payload[0].cipher != 0 || payload[1].cipher != 0) {
+    if (payload[0][0].cipher != 0 || payload[1][0].cipher != 0) {
         must(gw_key_check(d->crypto->gw, d->cek, sizeof d->cek, check), "key check");
         m.key_check = check;
     }
@@ -319,10 +384,11 @@ void simdev_release_free(struct simdev_release *r)
 {
     gwh_buf_free(&r->manifest);
     gwh_buf_free(&r->grant);
-    for (unsigned i = 0; i < 2; i++) {
-        gwh_buf_free(&r->image[i]);
+    for (unsigned i = 0; i < 3; i++) {
         gwh_buf_free(&r->file[i]);
     }
+    gwh_buf_free(&r->image[0]);
+    gwh_buf_free(&r->image[1]);
 }
 
 /* ---- Bootloader and application ---------------------------------------------------------------------------------- */
@@ -353,7 +419,8 @@ int simdev_open(struct simdev *d, const struct simdev_release *r)
     struct gw_progress progress;
 
     d->ram.install = (struct gw_install_config){ .dev = &d->dev, .buffer = d->ram.buffer,
-                                                 .buffer_size = sizeof d->ram.buffer };
+                                                 .buffer_size = sizeof d->ram.buffer, .decoding = d->decoding != NULL ? d->decoding : &d->ram.decoding };
+    d->ram.decoding = (struct gw_decoding){ &fastcodec, d->ram.decoder, sizeof d->ram.decoder, NULL };
     d->ram.install.running = d->booted == GW_OK ? (enum gw_slot)d->handover.slot : GW_SLOT_NONE;
     d->ram.install.recovery = d->booted != GW_OK || d->handover.recovery != 0;
     d->ram.offer = (struct gw_release){ .manifest = gwh_span(&r->manifest), .grant_count = r->grant.n != 0 };
@@ -376,8 +443,11 @@ static int deliver(struct simdev *d, const struct simdev_release *r)
     if (err != GW_OK) {
         return err;
     }
-    const struct gwh_buf *file = memcmp(want.payload, r->name[0], 32) == 0 ? &r->file[0] : &r->file[1];
-    if (file == &r->file[1] && memcmp(want.payload, r->name[1], 32) != 0) {
+    const struct gwh_buf *file = NULL;
+    for (unsigned i = 0; i < 3; i++) {
+        file = memcmp(want.payload, r->name[i], 32) == 0 ? &r->file[i] : file;
+    }
+    if (file == NULL) {
         return GW_ERR_NOTHING;
     }
     size_t n = want.frame < CHUNK ? want.frame : CHUNK;

@@ -8,6 +8,7 @@
 #ifndef TEST_DEVICE_H
 #define TEST_DEVICE_H
 
+#include "fastcodec.h"
 #include "fastcrypto.h"
 #include "flashsim.h"
 #include "godwit/install.h"
@@ -27,14 +28,16 @@ struct simdev_config {
     uint32_t image_size;     /* 0: 5000 */
 };
 
+#define SIMDEV_UNIT 512u /* restart unit of encoded payloads */
 #define SIMDEV_DATA_COMPONENT 7u
 #define SIMDEV_FACTORY_SIZE 1500u
 
 /* A release with all that belongs to it. */
 struct simdev_release {
     struct gwh_buf manifest, grant;
-    struct gwh_buf image[2], file[2]; /* 0 bootable, 1 data: plain image, payload file */
-    uint8_t name[2][32];              /* of the payload files */
+    struct gwh_buf image[2]; /* 0 bootable, 1 data */
+    struct gwh_buf file[3];  /* payloads of them; 2: raw, of the bootable one, behind an encoded one */
+    uint8_t name[3][32];
     uint8_t digest[32];
     uint32_t sequence, floor;
 };
@@ -44,6 +47,13 @@ struct simdev_wish {
     uint32_t author; /* which key signs: 0 or 1 */
     bool encrypted;
     bool linked;     /* two variants, one for each slot */
+    bool coded;      /* the bootable component's payload is encoded (fastcodec), a raw one stands behind it in the list */
+    const struct simdev_release *from; /* coded: a delta from its image; NULL: full */
+    uint32_t padding;                  /* coded: bytes of nothing in each unit */
+    struct gw_span image, content; /* coded: the image, and what encodes it, made elsewhere; n 0: made here */
+    uint32_t decoder_ram;
+    /* coded: what is wrong with it */
+    enum { SIMDEV_RIGHT, SIMDEV_OTHER_ISA, SIMDEV_CUT_SHORT, SIMDEV_TOO_LONG, SIMDEV_NONSENSE } spoil;
 };
 
 struct simdev_key {
@@ -60,6 +70,8 @@ struct simdev_ram {
     struct gw_release offer;
     uint8_t memory[GW_VERIFY_MEMORY];
     uint8_t buffer[GW_INSTALL_BUFFER];
+    struct gw_decoding decoding;
+    uint64_t decoder[sizeof(struct gw_patch) / 8 + 4];
 };
 
 struct simdev {
@@ -82,6 +94,7 @@ struct simdev {
     uint64_t fetched;    /* payload bytes pushed, ever */
     uint64_t taken_over; /* payload bytes that installs found there already, when they were opened, ever */
 
+    const struct gw_decoding *decoding; /* NULL: fastcodec */
     struct simdev_ram ram;
 };
 

@@ -12,15 +12,46 @@
  * An HTTP range, a CoAP block, an MQTT chunk, a serial line are all the same to it. Each poll does one bounded unit of
  * work: one erase, or one write of at most a frame, and its journal record. After an interruption at any moment the
  * same calls continue where it stopped: at most one frame is asked for again.
+ *
+ * An encoded payload (patch.h) is *staged* when it fits into the room that the image leaves in its slot: stored there
+ * frame by frame, then decoded from there. Otherwise it is *streamed*, decoded as it comes, and an interruption goes
+ * back to the last restart unit.
  */
 #ifndef GODWIT_INSTALL_H
 #define GODWIT_INSTALL_H
 
 #include "godwit/boot.h"
+#include "godwit/patch.h"
 
 /* Working memory: one frame with its hash; or identity and trust bundle while the manifest is being checked. */
 #define GW_INSTALL_BUFFER_MIN (GW_TRUST_MAX + GW_IDENTITY_MAX)
 #define GW_INSTALL_BUFFER (GW_FRAME_MAX + GW_DIGEST_SIZE)
+#define GW_INSTALL_OUT 256u /* decoded bytes that are collected before they are written */
+
+/*
+ * How encoded payloads are decoded. A device that names gw_patch_codec links the decoder (patch.h), another does not.
+ * room: bytes of gw_decoding.memory for a profile; ram: what payloads of that profile ask for in the manifest.
+ */
+struct gw_codec {
+    uint32_t (*room)(uint32_t profile);
+    uint32_t (*ram)(uint32_t profile);
+    int (*header)(struct gw_patch_header *h, const uint8_t *p, size_t n, size_t *used);
+    int (*open)(struct gw_patch *p, const struct gw_patch_config *config);
+    int (*open_at)(struct gw_patch *p, const struct gw_patch_config *config, const uint8_t *header, size_t n,
+                   uint32_t new_at, uint32_t patch_at);
+    int (*push)(struct gw_patch *p, const uint8_t *bytes, size_t n, size_t *used);
+    int (*poll)(struct gw_patch *p, uint8_t *out, size_t room, size_t *n);
+    uint32_t (*next)(const struct gw_patch *p);
+};
+extern const struct gw_codec gw_patch_codec;
+
+/* What a device has for encoded payloads. */
+struct gw_decoding {
+    const struct gw_codec *codec;     /* &gw_patch_codec */
+    void *memory;                     /* codec->room() bytes for the largest profile it takes; 8-byte aligned */
+    size_t size;
+    const struct gw_isa *const *isas; /* instruction sets of its images, see patch.h; each links its own code */
+};
 
 struct gw_install_config {
     const struct gw_device *dev;
@@ -29,6 +60,7 @@ struct gw_install_config {
     uint32_t now;         /* seconds since 1970; 0: not known */
     bool recovery;        /* the running image is the factory image, or the bootloader's recovery */
     enum gw_slot running; /* the slot that runs, from the hand-over; GW_SLOT_FACTORY, or _NONE for the bootloader */
+    const struct gw_decoding *decoding; /* NULL: this device takes raw payloads alone, and links no decoder */
     /* Told of everything in the manifest that was passed over, and why. May be NULL. */
     void (*passed)(void *ctx, uint32_t component, uint32_t variant, uint32_t payload, int reason);
     void *ctx;
@@ -84,7 +116,17 @@ struct gw_install {
     struct gw_area target;             /* of the current component */
     struct gw_area work;
     struct gw_area manifest_area;
-    struct gw_area source;             /* of a copy */
+    struct gw_area source;             /* of a copy; the image that a delta was made from */
+    struct gw_area stage;              /* spare room behind the image; size 0: none */
+    struct gw_patch_config patch;      /* of the decoder */
+    uint8_t out[GW_INSTALL_OUT + GW_WRITE_MAX]; /* decoded, not written yet */
+    uint8_t frame_hash[GW_DIGEST_SIZE]; /* of the frame in the buffer */
+    uint32_t out_n;
+    uint32_t goal;                     /* bytes of what is being written: the image, or the stored payload */
+    uint32_t stream_at;                /* offset in the payload's content where the decoder goes on after a reset */
+    uint8_t phase;                     /* enum gw_install_phase */
+    uint8_t decoding;                  /* 0 not begun, 1 begun, 2 done */
+    uint8_t precursor_ok;              /* the image that the delta was made from was checked in this session */
     uint32_t state;
     uint32_t step;                     /* which choice of the plan */
     uint32_t written;                  /* bytes of the image */

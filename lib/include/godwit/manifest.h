@@ -255,6 +255,7 @@ struct gw_choice {
     uint32_t variant;
     uint32_t payload;
     bool copy;          /* the installed image is the same: copy it, fetch nothing */
+    uint32_t precursor_size; /* bytes of the installed image, when the payload is a delta from it */
 };
 struct gw_plan {
     uint32_t count;
