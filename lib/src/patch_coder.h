@@ -34,7 +34,7 @@ static inline void gw_code_start(struct gw_patch *p)
 }
 
 /* p16: probability of a 1 in 1/65536, 1..65535. */
-static unsigned gw_code_bit(struct gw_patch *p, uint32_t p16, unsigned bit)
+static inline unsigned gw_code_bit(struct gw_patch *p, uint32_t p16, unsigned bit)
 {
     uint32_t bound = (p->range >> 16) * p16;
     bit = p->code < bound;

@@ -74,11 +74,12 @@ static uint32_t gw_squash(int d)
     return gw_patch_squash[i] + ((uint32_t)(gw_patch_squash[i + 1] - gw_patch_squash[i]) * f >> 6);
 }
 
-static void gw_learn(uint16_t *c, unsigned bit, unsigned limit)
+/* Moves a counter to 65535 or 0, `toward`. */
+static inline void gw_learn(uint16_t *c, uint32_t toward, unsigned limit)
 {
-    int n = *c & 15, p = *c | 8;
-    p += ((bit != 0 ? 65535 : 0) - p) * (int)gw_patch_rate[n] >> 16;
-    *c = (uint16_t)((p & 0xfff0) | (n + (n < (int)limit)));
+    uint32_t n = *c & 15u, v = *c | 8u;
+    v += (uint32_t)((int32_t)(toward - v) * gw_patch_rate[n] >> 16);
+    *c = (uint16_t)((v & 0xfff0) | (n + (n < limit)));
 }
 
 /* One decision by one counter. */
@@ -86,7 +87,7 @@ static unsigned gw_bit(struct gw_patch *p, uint16_t *c, unsigned bit, unsigned l
 {
     uint32_t p16 = *c | 8u;
     bit = gw_code_bit(p, p16 < 48 ? 48 : p16, bit);
-    gw_learn(c, bit, limit);
+    gw_learn(c, 0xffffu & (0u - bit), limit);
     return bit;
 }
 
@@ -104,7 +105,7 @@ static unsigned gw_mix(struct gw_patch *p, uint16_t *const *c, unsigned n, int32
     int error = ((bit != 0 ? 65536 : 0) - (int)p16) * 3 >> 5;
     for (unsigned i = 0; i < n; i++) {
         w[i] = (int32_t)((uint32_t)w[i] + (uint32_t)((st[i] * error + (1 << 12)) >> 13));
-        gw_learn(c[i], bit, 12);
+        gw_learn(c[i], 0xffffu & (0u - bit), 12);
     }
     return bit;
 }
@@ -135,8 +136,8 @@ static uint32_t gw_quick_byte(struct gw_patch *p, const struct gw_model *m, uint
         uint16_t *a = gw_pool(m, first, node), *b = gw_pool(m, second, node);
         uint32_t p16 = ((uint32_t)*a + *b) >> 1;
         unsigned bit = gw_code_bit(p, p16 | 16u, value >> i & 1);
-        gw_learn(a, bit, 15);
-        gw_learn(b, bit, 15);
+        gw_learn(a, 0xffffu & (0u - bit), 15);
+        gw_learn(b, 0xffffu & (0u - bit), 15);
         node = node << 1 | bit;
     }
     return node & 255;
