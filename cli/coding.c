@@ -149,12 +149,12 @@ void cli_coding_tell(void *ctx, const struct gwh_made *m)
                        (unsigned)(m->linked ? m->address : m->component));
     }
     if (m->payload == NULL) {
-        gwh_note("  %-24s%s %9u bytes, %5.1f %% of the full payload: does not pay (--pays %u), left out", name, where,
+        gwh_note("  %s%s: %u bytes, %.1f %% of the full payload: does not pay (--pays %u), left out", name, where,
                  (unsigned)m->size, share, (unsigned)c->pays);
     } else if (m->payload->encoding == GW_ENCODING_RAW) {
-        gwh_note("  %-24s%s %9u bytes", name, where, (unsigned)m->size);
+        gwh_note("  %s%s: %u bytes", name, where, (unsigned)m->size);
     } else {
-        gwh_note("  %-24s%s %9u bytes, %5.1f %% of the %s, decodes in %u KB of RAM%s", name, where, (unsigned)m->size,
+        gwh_note("  %s%s: %u bytes, %.1f %% of the %s, decodes in %u KB of RAM%s", name, where, (unsigned)m->size,
                  share, m->from != NULL ? "full payload" : "image", (unsigned)(m->payload->decoder_ram + 1023) / 1024,
                  way(c, m));
     }
