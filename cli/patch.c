@@ -92,7 +92,7 @@ static int run_apply(const struct gwh_args *a, struct gwh_error *err)
         int reason = gwh_patch_apply(&out, gwh_span(&old), gwh_span(&patch));
         e = reason == GW_OK ? GWH_OK : gwh_fail_reason(err, reason, "%s does not apply", path);
         if (reason != GW_OK) {
-            e = gwh_hint(err, full ? "a delta needs the image that it was made from: godwit patch apply OLD PATCH -o NEW"
+            e = gwh_hint(err, full ? "a delta needs the image it was made from: godwit patch apply OLD PATCH -o NEW"
                                    : "was it made from another image? godwit patch inspect PATCH says its size");
         }
     }

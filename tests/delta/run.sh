@@ -34,7 +34,8 @@ check "it is not overwritten" 1 "exists" godwit patch make old.bin new.bin -o p
 
 # ---- Releases ----------------------------------------------------------------------------------------------------
 check "the first release" 0 "1 payload" $build old.bin --version 1.0.0 -o rel-1; sign rel-1
-check "a release with a delta" 0 "delta from 1.0.0" $build new.bin --version 1.1.0 --delta-from rel-1 --with device.pem -o rel-2
+check "a release with a delta" 0 "delta from 1.0.0" \
+    $build new.bin --version 1.1.0 --delta-from rel-1 --with device.pem -o rel-2
 sign rel-2
 holds "delta, compressed, raw" test "$(ls rel-2/payloads | wc -l)" = 3
 holds "the delta is small" test "$(least rel-2)" -lt 2500
@@ -42,7 +43,8 @@ check "verified with the key" 0 "" godwit release verify rel-2 --trust trust.cos
 check "and without it" 0 "" godwit release verify rel-2 --trust trust.cose
 check "inspect names the encoding" 0 "gwpatch" godwit release inspect rel-2
 check "no key for the older release" 1 "cannot be opened" $build new.bin --version 1.1.0 --delta-from rel-1 -o rel-x
-check "a delta that does not pay" 0 "does not pay" $build other.bin --version 1.2.0 --delta-from rel-1 --with device.pem -o rel-other
+check "a delta that does not pay" 0 "does not pay" \
+    $build other.bin --version 1.2.0 --delta-from rel-1 --with device.pem -o rel-other
 check "no older release there" 3 "" $build new.bin --version 1.1.0 --delta-from nowhere -o rel-x
 check "a release without raw payload" 0 "compressed" $build new.bin --version 1.1.0 --no-raw -o rel-small
 holds "it has one payload" test "$(ls rel-small/payloads | wc -l)" = 1
@@ -50,8 +52,10 @@ check "for 10 KB of RAM" 0 "10 KB of RAM" $build new.bin --version 1.1.0 --compr
 check "RAM that nobody has" 2 "expected 16K or 10K" $build new.bin --version 1.1.0 --ram 1K -o rel-x
 check "an unknown instruction set" 2 "--arch" $build new.bin --version 1.1.0 --arch z80 -o rel-x
 check "a share of nothing" 2 "--pays" $build new.bin --version 1.1.0 --pays 0 -o rel-x
-check "a release that was altered" 1 "" sh -c 'cp -r rel-1 rel-bad; for f in rel-bad/payloads/*; do printf X | dd of=$f bs=1 seek=9999 conv=notrunc status=none; done
-    godwit release build new.bin --vendor example.com --class sensor-c3 --version 1.1.0 --delta-from rel-bad --with device.pem -o rel-x'
+cp -r rel-1 rel-bad
+for file in rel-bad/payloads/*; do printf X | dd of="$file" bs=1 seek=9999 conv=notrunc status=none; done
+check "an older release that was altered" 1 "FRAME_HASH" \
+    $build new.bin --version 1.1.0 --delta-from rel-bad --with device.pem -o rel-x
 check "build again" 0 "" $build new.bin --version 1.1.0 --delta-from rel-1 --with device.pem -o rel-again
 holds "the same delta, whatever the threads" sh -c \
     'godwit patch make old.bin new.bin -o p2 && cmp p p2'
@@ -80,7 +84,8 @@ device staged 400K
 check "a delta on a device" 0 "$(least rel-2) bytes fetched" godwit-device install staged rel-2
 holds "it runs" runs staged B new.bin
 device tight 320K
-check "said beforehand: streamed" 0 ", streamed" $build new.bin --version 1.1.0 --no-raw --layout tight/layout.json -o rel-tight
+check "said beforehand: streamed" 0 ", streamed" \
+    $build new.bin --version 1.1.0 --no-raw --layout tight/layout.json -o rel-tight
 sign rel-tight
 cuts=0
 until godwit-device install tight rel-tight --cut-at $((40 + 60 * cuts)) >out 2>&1; do
@@ -96,18 +101,21 @@ check "the delta's old image is damaged: the next payload" 0 "PRECURSOR" godwit-
 holds "it runs all the same" runs hurt B new.bin
 
 # ---- Images linked for each slot ---------------------------------------------------------------------------------
-godwit-device init pair --layout limited --identity dev1.identity --trust trust.cose --slot-size 400K --erase-size 4096 2>/dev/null
-read -r a b < <(python3 -c 'import json; l = json.load(open("pair/layout.json")); print(l["slots"][0][0], l["slots"][1][0])')
+godwit-device init pair --layout limited --identity dev1.identity --trust trust.cose --slot-size 400K \
+    --erase-size 4096 2>/dev/null
+read -r a b < <(python3 -c '
+import json; l = json.load(open("pair/layout.json")); print(l["slots"][0][0], l["slots"][1][0])')
 { cat old.bin; printf 'slot B'; } > old-b.bin; { cat new.bin; printf 'slot B'; } > new-b.bin
 $build --address "$a=old.bin" --address "$b=old-b.bin" --version 1.0.0 -o two-1 2>/dev/null; sign two-1
-check "two slots, a delta for each" 0 "delta from 1.0.0, for" $build --address "$a=new.bin" --address "$b=new-b.bin" --version 1.1.0 \
+check "two slots, a delta for each" 0 "delta from 1.0.0, for" \
+    $build --address "$a=new.bin" --address "$b=new-b.bin" --version 1.1.0 \
     --delta-from two-1 --with device.pem -o two-2
 sign two-2
 holds "two deltas, two compressed, two raw" test "$(ls two-2/payloads | wc -l)" = 6
 godwit-device install pair two-1 >/dev/null 2>&1; godwit-device boot pair >/dev/null
 godwit-device confirm pair >/dev/null 2>&1; godwit-device boot pair >/dev/null
-check "A runs, B is made from it" 0 "STAGED" godwit-device install pair two-2
-holds "by its delta" grep -qE ' [0-9]{3,4} bytes fetched' <(godwit-device install pair two-2 2>&1; echo " $(least two-2) bytes fetched")
+check "A runs, B is made from it, by its delta" 0 "$(stat -c %s two-2/payloads/* | sort -n | sed -n 2p) bytes fetched" \
+    godwit-device install pair two-2
 holds "B runs" runs pair B new-b.bin
 
 sum_up delta
