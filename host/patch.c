@@ -166,6 +166,9 @@ static int check(const struct gwh_buf *out, size_t from, const struct maker *m)
 int gwh_patch_make(struct gwh_buf *out, struct gw_span old, struct gw_span fresh,
                    const struct gwh_patch_options *options)
 {
+    static const uint8_t nothing[1] = {0};
+    old.p = old.n > 0 ? old.p : nothing;
+    fresh.p = fresh.n > 0 ? fresh.p : nothing;
     struct maker m = {.options = options, .old = old, .fresh = fresh};
     size_t from = out->n;
     if (old.n > INT32_MAX || fresh.n > INT32_MAX || options->profile >= GW_PATCH_PROFILES) {

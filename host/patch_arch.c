@@ -50,7 +50,9 @@ void gwh_domain(const struct gw_isa *isa, const struct gw_patch_header *h, unsig
 {
     struct walk w = {isa, h, in, n, 0, 0, 0, image, {0}};
     uint32_t pc, begun = 0;
-    memcpy(out, in, n);
+    if (n > 0) {
+        memcpy(out, in, n);
+    }
     while (w.at < n) {
         uint32_t starts = w.next;
         struct gw_patch_field f = field_here(&w, &pc);

@@ -147,7 +147,7 @@ static uint32_t gw_quick_byte(struct gw_patch *p, const struct gw_model *m, uint
 static uint32_t gw_number(struct gw_patch *p, uint16_t *c, uint32_t value, bool aligned)
 {
     uint32_t n = 0, node = 1, v = 1, low = 0, direct;
-    while ((value + 1) >> (n + 1) != 0 && n < 31) {
+    while (n < 31 && (value + 1) >> (n + 1) != 0) {
         n++;
     }
     for (unsigned i = 5; i-- > 0;) {

@@ -276,6 +276,47 @@ static void test_pieces_and_restart(void **state)
     gwh_buf_free(&patch);
 }
 
+/* A decoder that knows nothing but the header goes on at each unit: nothing rests on what was in RAM before. */
+static void test_restart_afresh(void **state)
+{
+    enum { N = 200000 };
+    static uint8_t a[N], b[N], out[N];
+    struct gwh_buf patch = {0};
+    (void)state;
+    fake_code(a, N, 0);
+    fake_code(b, N, 64);
+    for (uint32_t i = 0; i < N; i += 1 + i % 37) { /* literals, short matches and short copies everywhere */
+        seed = i;
+        b[i] = (uint8_t)chance(256);
+    }
+    for (unsigned k = 0; k < 2u * GW_ISA_COUNT; k++) {
+        struct gwh_patch_options o = how(k / 2, 1);
+        struct gw_span old = {a, k % 2 == 0 ? N : 0};
+        struct world w = {old, out, 0, 0};
+        o.unit = 32768;
+        patch.n = 0;
+        assert_int_equal(gwh_patch_make(&patch, old, (struct gw_span){b, N}, &o), GW_OK);
+        uint32_t room = gw_patch_memory(0), next = 0;
+        for (uint32_t at = 0; at < N; at += 32768) {
+            struct gw_patch *p = malloc(sizeof *p);
+            struct gw_patch_config c = {&w, read_old, (uint32_t)old.n, read_new, N, malloc(room), room, gwh_isas};
+            memset(p, 0x5a, sizeof *p);
+            memset(c.memory, 0x5a, room);
+            int e = at == 0 ? gw_patch_open(p, &c) : gw_patch_open_at(p, &c, patch.p, GW_PATCH_HEADER_MAX, at, next);
+            assert_int_equal(e, GW_OK);
+            e = decode(p, &w, gwh_span(&patch), next, 100, at + 32768);
+            assert_int_equal(e, at + 32768 < N ? GW_OK : GW_DONE);
+            next = gw_patch_next(p);
+            assert_true((next > 0) == (at + 32768 < N));
+            free(c.memory);
+            free(p);
+        }
+        assert_memory_equal(out, b, N);
+        memset(out, 0, sizeof out);
+    }
+    gwh_buf_free(&patch);
+}
+
 static void test_refused(void **state)
 {
     enum { N = 5000 };
@@ -339,7 +380,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small),      cmocka_unit_test(test_shapes),  cmocka_unit_test(test_large),
         cmocka_unit_test(test_code_moves), cmocka_unit_test(test_scripts), cmocka_unit_test(test_pieces_and_restart),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_ram),
+        cmocka_unit_test(test_restart_afresh), cmocka_unit_test(test_refused),    cmocka_unit_test(test_ram),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
