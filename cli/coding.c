@@ -109,7 +109,8 @@ static uint32_t spare(const struct cli_coding *c, const struct gwh_made *m)
     struct gw_area place = {0, 0}, last;
     gwp_layout_geometry(c->layout, &flash);
     bool b_slot = m->linked && m->address == c->layout->layout.slot[1].start;
-    if (m->component == 0 && gw_layout_slot(&flash, &c->layout->layout, b_slot ? GW_SLOT_B : GW_SLOT_A, &map) == GW_OK) {
+    enum gw_slot slot = b_slot ? GW_SLOT_B : GW_SLOT_A;
+    if (m->component == 0 && gw_layout_slot(&flash, &c->layout->layout, slot, &map) == GW_OK) {
         place = map.image;
     }
     for (uint32_t i = 0; i < c->layout->layout.data_count; i++) {
@@ -137,7 +138,8 @@ void cli_coding_tell(void *ctx, const struct gwh_made *m)
     char name[64] = "raw", where[48] = "";
     double share = 100.0 * m->size / (m->full != 0 ? m->full : 1);
     if (m->from != NULL) {
-        (void)snprintf(name, sizeof name, "delta from %.*s", (int)(m->from->m.version.n < 40 ? m->from->m.version.n : 40),
+        (void)snprintf(name, sizeof name, "delta from %.*s",
+                       (int)(m->from->m.version.n < 40 ? m->from->m.version.n : 40),
                        (const char *)m->from->m.version.p);
     } else if (m->payload->encoding != GW_ENCODING_RAW) {
         (void)snprintf(name, sizeof name, "compressed");
@@ -147,12 +149,12 @@ void cli_coding_tell(void *ctx, const struct gwh_made *m)
                        (unsigned)(m->linked ? m->address : m->component));
     }
     if (m->payload == NULL) {
-        gwh_note("  %-24s%s %9u bytes, %5.1f %% of the full payload: does not pay (--pays %u), left out", name, where,
+        gwh_note("  %s%s: %u bytes, %.1f %% of the full payload: does not pay (--pays %u), left out", name, where,
                  (unsigned)m->size, share, (unsigned)c->pays);
     } else if (m->payload->encoding == GW_ENCODING_RAW) {
-        gwh_note("  %-24s%s %9u bytes", name, where, (unsigned)m->size);
+        gwh_note("  %s%s: %u bytes", name, where, (unsigned)m->size);
     } else {
-        gwh_note("  %-24s%s %9u bytes, %5.1f %% of the %s, decodes in %u KB of RAM%s", name, where, (unsigned)m->size,
+        gwh_note("  %s%s: %u bytes, %.1f %% of the %s, decodes in %u KB of RAM%s", name, where, (unsigned)m->size,
                  share, m->from != NULL ? "full payload" : "image", (unsigned)(m->payload->decoder_ram + 1023) / 1024,
                  way(c, m));
     }

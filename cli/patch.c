@@ -77,7 +77,6 @@ static int run_make(const struct gwh_args *a, struct gwh_error *err)
 
 static const struct gwh_option apply_options[] = {
     CLI_OUT("the new image"),
-    {"old", "FILE", "the image that a delta starts from", false, false},
     CLI_FORCE,
     GWH_OPTIONS_END,
 };
@@ -85,14 +84,16 @@ static const struct gwh_option apply_options[] = {
 static int run_apply(const struct gwh_args *a, struct gwh_error *err)
 {
     struct gwh_buf old = {0}, patch = {0}, out = {0};
-    const char *old_path = gwh_text(a, "old");
-    int e = old_path != NULL ? gwh_file_read(&old, old_path, IMAGE_MAX, err) : GWH_OK;
-    e = e == GWH_OK ? gwh_file_read(&patch, a->operand[0], IMAGE_MAX, err) : e;
+    bool full = a->operand_count == 1;
+    const char *path = a->operand[full ? 0 : 1];
+    int e = full ? GWH_OK : gwh_file_read(&old, a->operand[0], IMAGE_MAX, err);
+    e = e == GWH_OK ? gwh_file_read(&patch, path, IMAGE_MAX, err) : e;
     if (e == GWH_OK) {
         int reason = gwh_patch_apply(&out, gwh_span(&old), gwh_span(&patch));
-        e = reason == GW_OK ? GWH_OK : gwh_fail_reason(err, reason, "%s does not apply", a->operand[0]);
-        if (reason != GW_OK && old_path == NULL) {
-            e = gwh_hint(err, "a delta needs the image it starts from: --old FILE");
+        e = reason == GW_OK ? GWH_OK : gwh_fail_reason(err, reason, "%s does not apply", path);
+        if (reason != GW_OK) {
+            e = gwh_hint(err, full ? "a delta needs the image it was made from: godwit patch apply OLD PATCH -o NEW"
+                                   : "was it made from another image? godwit patch inspect PATCH says its size");
         }
     }
     e = e == GWH_OK ? gwh_file_write(gwh_text(a, "o"), gwh_span(&out), 0644, gwh_flag(a, "force"), err) : e;
@@ -162,8 +163,8 @@ static int run_inspect(const struct gwh_args *a, struct gwh_error *err)
 const struct gwh_command cli_patch[] = {
     {"patch", "make", "[OLD] NEW", 1, 2, "a delta from OLD to NEW, or with --full a compressed NEW", make_options,
      "godwit patch make old.bin new.bin -o update.gwp", run_make},
-    {"patch", "apply", "PATCH", 1, 1, "makes the new image, with the device's decoder", apply_options,
-     "godwit patch apply update.gwp --old old.bin -o new.bin", run_apply},
+    {"patch", "apply", "[OLD] PATCH", 1, 2, "makes the new image, with the device's decoder", apply_options,
+     "godwit patch apply old.bin update.gwp -o new.bin", run_apply},
     {"patch", "inspect", "PATCH", 1, 1, "what is in it, what it needs, and what cost what", inspect_options,
      "godwit patch inspect update.gwp --old old.bin", run_inspect},
     CLI_COMMANDS_END,

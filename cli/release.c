@@ -204,7 +204,8 @@ static void tell_built(const struct gwh_args *a, const struct gwh_built *built)
     gwh_hex(digest, built->digest, 32);
     gwh_note("%s: %u image(s), %u bytes, in %u payload(s) of %u bytes, manifest %u bytes%s", gwh_text(a, "o"),
              (unsigned)built->images, (unsigned)built->image_bytes, (unsigned)built->payloads,
-             (unsigned)built->payload_bytes, (unsigned)built->manifest_bytes, gwh_flag(a, "dry-run") ? " (dry run: nothing was written)" : "");
+             (unsigned)built->payload_bytes, (unsigned)built->manifest_bytes,
+             gwh_flag(a, "dry-run") ? " (dry run: nothing was written)" : "");
     (void)printf("%s\n", digest);
     gwh_note("next: godwit release sign %s --key AUTHOR.pem", gwh_text(a, "o"));
 }

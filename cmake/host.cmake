@@ -69,3 +69,5 @@ foreach(board ${boards})
   get_filename_component(name ${name} NAME)
   configure_file(${board} ${CMAKE_BINARY_DIR}/share/godwit/boards/${name}.board.json COPYONLY)
 endforeach()
+
+gw_program(patch_decode SOURCES bench/patch/decode.c LINK godwit-host DIR bench)

@@ -45,7 +45,7 @@ struct gwh_coding {
 /* Makes them all, several at once (0: as many as there are processors). GW_OK, or the first error. */
 int gwh_code_all(struct gwh_coding *list, size_t count, unsigned threads);
 
-/* Is a delta from `old` of use for an image linked like this? Never from one linked for the same slot: that one runs. */
+/* Is a delta from `old` of use for an image linked like this? Never from one linked for the same slot: it runs. */
 bool gwh_old_suits(const struct gwh_old_image *old, uint32_t component, bool linked, uint32_t address);
 
 #endif

@@ -68,9 +68,11 @@ expect 0 "starts slot A, which is CONFIRMED" godwit-device boot dev1 --cause wat
 say "   Three attempts, then back to the image that is known to be good. And it is not tried again:"
 expect 1 "REJECTED_BEFORE" godwit-device install dev1 rel-1.5.0
 
-say "6. The mended release is taken; power is cut while the new image is on trial, which is not held against it."
+say "6. The mended release travels as a delta from the one that runs; power is cut while the new image is on trial,"
+say "   which is not held against it."
 printf 'fixed' | cat - firmware.bin > fixed.bin
-build 1.5.1 fixed.bin rel-1.5.1
+expect 0 "delta from 1.4.0" godwit release build fixed.bin --version 1.5.1 --vendor example.com --class sensor-c3 \
+    --encrypt-to device.pub.pem --delta-from rel-1.4.0 --with device.pem -o rel-1.5.1
 type_it godwit release sign rel-1.5.1 --key author.pem
 expect 0 "STAGED" godwit-device install dev1 rel-1.5.1
 expect 0 "starts slot B, which is TRYING" godwit-device boot dev1 --cause software

@@ -23,7 +23,7 @@ SEAMS = re.compile(r"->\s*(sha256_\w+|verify|aes_ctr|aes_decrypt|ecdh|random|kek
                    r"|state|clear|stage|confirm|reject|steady|passed|read_old|read_new)\s*\(")
 # Functions that call by pointer what is neither a seam nor a callback argument: name -> pattern of the targets.
 TABLES = {"gw_install_poll": r"st_\w+"}
-# Calls through const structs that lib fills itself, wherever they stand: the call, and the targets by the member's name.
+# Calls through const structs that lib fills itself: the call, and the targets by the name of the member.
 STRUCTS = {re.compile(r"codec(?:\(inst\))?\s*->\s*(\w+)\s*\("): r"gw_patch_{}|lib/src/codec\.c:{}",
            re.compile(r"isa\s*->\s*(\w+)\s*\("): r"lib/src/isa_\w+\.c:{}"}
 # Seams that lib itself implements: the keys in the identity object, what the decoder reads back.

@@ -91,8 +91,8 @@ class Bench:
             p = t / f"{kind}.gwp"
             cpu, peak, _ = run(self.godwit, "patch", "make", *images, "-o", p, "--force", "--ram", self.a.ram,
                                measure=True)
-            source = ["--old", old] if kind == "delta" else []
-            run(self.godwit, "patch", "apply", p, *source, "-o", t / "r", "--force")
+            source = [old] if kind == "delta" else []
+            run(self.godwit, "patch", "apply", *source, p, "-o", t / "r", "--force")
             self.check(f"{name} gwpatch {kind}", same(t / "r", new))
             base = old if kind == "delta" else "-"
             ram = int(run(self.decode, base, p, new).stdout)

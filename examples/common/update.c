@@ -60,7 +60,8 @@ void update_start(const struct gw_device *dev, const struct gw_handover *boot)
 {
     config = (struct gwc_serial_config){
         .dev = dev, .boot = boot, .offer = offer, .offer_size = sizeof offer, .buffer = buffer,
-        .buffer_size = sizeof buffer, .decoding = &decoding, .now = now, .put = put, .restart = restart, .on_event = on_event,
+        .buffer_size = sizeof buffer, .decoding = &decoding, .now = now, .put = put, .restart = restart,
+        .on_event = on_event,
     };
     on = gwc_serial_init(&serial, &config) == GW_OK;
 }

@@ -419,7 +419,8 @@ int simdev_open(struct simdev *d, const struct simdev_release *r)
     struct gw_progress progress;
 
     d->ram.install = (struct gw_install_config){ .dev = &d->dev, .buffer = d->ram.buffer,
-                                                 .buffer_size = sizeof d->ram.buffer, .decoding = d->decoding != NULL ? d->decoding : &d->ram.decoding };
+                                                 .buffer_size = sizeof d->ram.buffer };
+    d->ram.install.decoding = d->decoding != NULL ? d->decoding : &d->ram.decoding;
     d->ram.decoding = (struct gw_decoding){ &fastcodec, d->ram.decoder, sizeof d->ram.decoder, NULL };
     d->ram.install.running = d->booted == GW_OK ? (enum gw_slot)d->handover.slot : GW_SLOT_NONE;
     d->ram.install.recovery = d->booted != GW_OK || d->handover.recovery != 0;

@@ -47,7 +47,7 @@ struct simdev_wish {
     uint32_t author; /* which key signs: 0 or 1 */
     bool encrypted;
     bool linked;     /* two variants, one for each slot */
-    bool coded;      /* the bootable component's payload is encoded (fastcodec), a raw one stands behind it in the list */
+    bool coded;      /* the bootable payload is encoded (fastcodec), a raw one stands behind it in the list */
     const struct simdev_release *from; /* coded: a delta from its image; NULL: full */
     uint32_t padding;                  /* coded: bytes of nothing in each unit */
     struct gw_span image, content; /* coded: the image, and what encodes it, made elsewhere; n 0: made here */

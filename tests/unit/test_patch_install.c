@@ -24,7 +24,7 @@ static struct gwh_buf old_image, new_image, content;
 static uint64_t memory[20u * 1024u / 8u];
 static struct gw_decoding decoding;
 
-/* Something like firmware: code that repeats itself, tables of addresses; then the same with an insertion and changes. */
+/* Something like firmware: code that repeats itself, tables of addresses; then the same with changes. */
 static void make_images(void)
 {
     uint32_t x = 12345;
