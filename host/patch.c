@@ -99,6 +99,34 @@ static int try_search(struct maker *m, const int32_t *suffixes, const uint8_t *o
     return e;
 }
 
+/* Bare images whose base statistics may have missed: of theirs, the other image's and usual ones, the base with which
+ * the copies found so far cost least. */
+static int choose_base(struct maker *m)
+{
+    struct gw_patch_segment *old = &m->plan.h.segment[0][0], *fresh = &m->plan.h.segment[1][0];
+    const uint32_t o = old->shift, n = fresh->shift;
+    const uint32_t tries[][2] = {{n, n}, {o, o}, {0, 0}, {0x08000000, 0x08000000}, {0x20000000, 0x20000000},
+                                 {0x80000000, 0x80000000}, {0x10000000, 0x10000000}};
+    uint32_t best[2] = {o, n};
+    int e = plain_plan(&m->plan, &m->copies);
+    if (m->options->base_given || m->plan.isa == &gw_isa_none || m->plan.h.segments[0] + m->plan.h.segments[1] != 2) {
+        return e;
+    }
+    for (size_t i = 0; i < sizeof tries / sizeof *tries && e == GW_OK; i++) {
+        uint64_t cost = 0;
+        old->shift = tries[i][0];
+        fresh->shift = tries[i][1];
+        e = gwh_run(&m->plan, NULL, NULL, NULL, &cost);
+        if (e == GW_OK && cost < m->cost) {
+            m->cost = cost;
+            memcpy(best, tries[i], sizeof best);
+        }
+    }
+    old->shift = best[0];
+    fresh->shift = best[1];
+    return e;
+}
+
 /* Searches in images as they are and in images with their addresses blanked: each finds what the other misses. */
 static int find_copies(struct maker *m)
 {
@@ -120,6 +148,7 @@ static int find_copies(struct maker *m)
         e = divsufsort(old, suffixes, (int32_t)old_n) == 0 ? GW_OK : GW_ERR_SPACE;
         for (uint32_t i = 0; i < tries && e == GW_OK; i++) {
             e = try_search(m, suffixes, old, fresh, least[i]);
+            e = e == GW_OK && blank == 0 && i == 0 ? choose_base(m) : e;
         }
     }
     free(old);

@@ -64,7 +64,7 @@ static inline void gw_code_start(struct gw_patch *p)
     r->begun = r->out != NULL ? r->out->n : 0;
 }
 
-static inline unsigned gw_code_bit(struct gw_patch *p, uint32_t p16, unsigned bit)
+static inline unsigned gw_code_bit_here(struct gw_patch *p, uint32_t p16, unsigned bit)
 {
     struct gwh_run *r = gwh_run_of(p);
     uint32_t bound = (r->range >> 16) * p16;
@@ -81,6 +81,11 @@ static inline unsigned gw_code_bit(struct gw_patch *p, uint32_t p16, unsigned bi
         r->taken++;
     }
     return bit != 0;
+}
+
+static inline unsigned gw_code_bit(struct gw_patch *p, uint32_t p16, unsigned bit)
+{
+    return gw_code_bit_here(p, p16, bit);
 }
 
 struct gw_token gw_want_token(struct gw_patch *p);

@@ -55,7 +55,7 @@ static bool esp(struct gw_span b, uint32_t *isa, struct gw_patch_segment *s, uin
 #define SLOTS 65536u
 #define WORDS 1024u
 #define BASE_STEP 256u
-#define BINS 4u
+#define BINS 8u
 
 struct stats {
     uint16_t slot[SLOTS]; /* hash of a target -> part of it */
@@ -135,8 +135,8 @@ static uint32_t find_base(struct stats *t, struct gw_span b, uint32_t odd, uint3
         uint16_t *n = &t->slot[w >> 20];
         *n = (uint16_t)(*n + (*n < UINT16_MAX && w >= 256 && (odd == 0 || (w & 1) != 0)));
     }
-    for (uint32_t i = 0; i < 4095; i++) { /* the fullest megabytes; 0xfff and RAM are no code */
-        for (unsigned k = 0; k < BINS && i >> 4 != 0x20; k++) {
+    for (uint32_t i = 0; i < 0xe00; i++) { /* the fullest megabytes; the top is no code, nor is RAM on Cortex-M */
+        for (unsigned k = 0; k < BINS && (odd == 0 || i >> 4 != 0x20); k++) {
             if (t->slot[i] > fill[k]) {
                 memmove(bin + k + 1, bin + k, (BINS - 1 - k) * sizeof *bin);
                 memmove(fill + k + 1, fill + k, (BINS - 1 - k) * sizeof *fill);

@@ -23,17 +23,18 @@
 struct finder {
     const uint8_t *t;
     uint32_t n, *head, *near2, *near3, *son;
+    unsigned shift; /* 32 - log2 of the heads */
 };
 
 struct found {
     uint32_t length, distance; /* distance - 1 */
 };
 
-static uint32_t hash_of(const uint8_t *p, unsigned n)
+static uint32_t hash_of(const struct finder *f, const uint8_t *p, unsigned n)
 {
     uint32_t v = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)(n > 2 ? p[2] : 0) << 16 |
                  (uint32_t)(n > 3 ? p[3] : 0) << 24;
-    return v * 0x9E3779B1u >> (32 - HASH_BITS);
+    return v * 0x9E3779B1u >> f->shift;
 }
 
 static uint32_t common(const uint8_t *t, uint32_t a, uint32_t b, uint32_t from, uint32_t limit)
@@ -61,7 +62,7 @@ static uint32_t finder_step(struct finder *f, uint32_t at, struct found *out)
     if (limit < 4) {
         return 0;
     }
-    uint32_t h2 = hash_of(t + at, 2), h3 = hash_of(t + at, 3), h = hash_of(t + at, 4), cur = f->head[h];
+    uint32_t h2 = hash_of(f, t + at, 2), h3 = hash_of(f, t + at, 3), h = hash_of(f, t + at, 4), cur = f->head[h];
     if (out != NULL && f->near2[h2] != NONE && common(t, f->near2[h2], at, 0, 2) == 2) {
         count = note(out, count, common(t, f->near2[h2], at, 2, limit), at - f->near2[h2] - 1);
     }
@@ -98,8 +99,13 @@ static uint32_t finder_step(struct finder *f, uint32_t at, struct found *out)
 
 static int finder_open(struct finder *f, const uint8_t *t, uint32_t n)
 {
-    size_t heads = (size_t)1 << HASH_BITS;
-    *f = (struct finder){t, n, malloc(heads * 4), malloc(heads * 4), malloc(heads * 4), malloc((size_t)n * 8 + 8)};
+    unsigned bits = 8;
+    while (bits < HASH_BITS && n >> bits != 0) {
+        bits++;
+    }
+    size_t heads = (size_t)1 << bits;
+    *f = (struct finder){t, n, malloc(heads * 4), malloc(heads * 4), malloc(heads * 4), malloc((size_t)n * 8 + 8),
+                         32 - bits};
     if (f->head == NULL || f->near2 == NULL || f->near3 == NULL || f->son == NULL) {
         return GW_ERR_SPACE;
     }

@@ -5,7 +5,8 @@
 
 CORPUS holds folders with old.bin and new.bin. Left out when not on the PATH: bsdiff, xdelta3, zstd, xz,
 detools, hdiffz.
-Writes table.txt and plot.svg to --out. The last line sums up; exit code 1 when anything did not come back.
+Columns after "full": encoder CPU seconds per MB and bytes of memory per byte of image (above a
+process that does nothing), for the delta and the full image; decoder instructions per byte of output, for both. Writes table.txt and plot.svg to --out. The last line sums up; exit code 1 when anything did not come back.
 """
 import argparse
 import math
@@ -40,6 +41,7 @@ class Bench:
         self.tmp = a.out / "tmp"
         self.tmp.mkdir(parents=True, exist_ok=True)
         self.broken = []
+        self.bare = run(self.godwit, "--help", measure=True)[1]  # memory of a process that does nothing
 
     def check(self, what, ok):
         if not ok:
@@ -76,7 +78,8 @@ class Bench:
     def instructions(self, old, patch, new):
         if self.a.no_callgrind or not shutil.which("valgrind"):
             return None
-        r = run("valgrind", "--tool=callgrind", f"--callgrind-out-file={self.tmp}/cg", self.decode, old, patch, new)
+        r = run("valgrind", "--tool=callgrind", f"--callgrind-out-file={self.tmp}/cg",
+                "--toggle-collect=gw_patch_poll", "--toggle-collect=gw_patch_push", self.decode, old, patch, new)
         for line in r.stderr.splitlines():
             if "Collected" in line:
                 return int(line.split(":")[1].split()[0]) / new.stat().st_size
@@ -94,7 +97,7 @@ class Bench:
             base = old if kind == "delta" else "-"
             ram = int(run(self.decode, base, p, new).stdout)
             size = new.stat().st_size
-            row[kind] = {"bytes": p.stat().st_size, "cpu": cpu / size * (1 << 20), "memory": peak / size, "ram": ram,
+            row[kind] = {"bytes": p.stat().st_size, "cpu": cpu / size * (1 << 20), "memory": max(0, peak - self.bare) / size, "ram": ram,
                          "instructions": self.instructions(base, p, new)}
         return row
 

@@ -33,8 +33,14 @@ static inline void gw_code_start(struct gw_patch *p)
     }
 }
 
-/* p16: probability of a 1 in 1/65536, 1..65535. */
-static inline unsigned gw_code_bit(struct gw_patch *p, uint32_t p16, unsigned bit)
+#if defined(__GNUC__) || defined(__clang__)
+#define GW_HERE __attribute__((always_inline))
+#else
+#define GW_HERE
+#endif
+
+/* p16: probability of a 1 in 1/65536, 1..65535. This one is for the innermost loop, gw_code_bit() for the rest. */
+GW_HERE static inline unsigned gw_code_bit_here(struct gw_patch *p, uint32_t p16, unsigned bit)
 {
     uint32_t bound = (p->range >> 16) * p16;
     bit = p->code < bound;
@@ -49,6 +55,11 @@ static inline unsigned gw_code_bit(struct gw_patch *p, uint32_t p16, unsigned bi
         p->range <<= 8;
     }
     return bit;
+}
+
+static unsigned gw_code_bit(struct gw_patch *p, uint32_t p16, unsigned bit)
+{
+    return gw_code_bit_here(p, p16, bit);
 }
 
 /* What comes next, known to an encoder only. */

@@ -135,7 +135,7 @@ static uint32_t gw_quick_byte(struct gw_patch *p, const struct gw_model *m, uint
     for (unsigned i = 8; i-- > 0;) {
         uint16_t *a = gw_pool(m, first, node), *b = gw_pool(m, second, node);
         uint32_t p16 = ((uint32_t)*a + *b) >> 1;
-        unsigned bit = gw_code_bit(p, p16 | 16u, value >> i & 1);
+        unsigned bit = gw_code_bit_here(p, p16 | 16u, value >> i & 1);
         gw_learn(a, 0xffffu & (0u - bit), 15);
         gw_learn(b, 0xffffu & (0u - bit), 15);
         node = node << 1 | bit;
