@@ -68,7 +68,7 @@ def main():
         old = build(target, TMP / name / "old", None, mbedtls)
         new = build(target, TMP / name / "new", fixed, mbedtls)
         patch, back = TMP / f"{name}.gwp", TMP / f"{name}.bin"
-        subprocess.run([GODWIT, "patch", "make", old, new, "--base", BASE[name], "-o", patch], check=True,
+        subprocess.run([GODWIT, "patch", "make", old, new, "-o", patch], check=True,
                        capture_output=True)
         subprocess.run([GODWIT, "patch", "apply", old, patch, "-o", back], check=True, capture_output=True)
         size = patch.stat().st_size
