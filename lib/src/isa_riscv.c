@@ -38,17 +38,25 @@ static uint32_t jal_place(uint32_t w, uint32_t v)
     return (w & 0xfff) | (v >> 20 & 1) << 31 | (v >> 1 & 1023) << 21 | (v >> 11 & 1) << 20 | (v >> 12 & 255) << 12;
 }
 
+/* Where bits 1..11 of a C.JAL's offset stand in it. */
+static const uint8_t short_bits[11] = {3, 4, 5, 11, 2, 7, 6, 9, 10, 8, 12};
+
 static uint32_t short_offset(uint32_t w)
 {
-    return gw_sign((w >> 12 & 1) << 11 | (w >> 11 & 1) << 4 | (w >> 9 & 3) << 8 | (w >> 8 & 1) << 10 |
-                       (w >> 7 & 1) << 6 | (w >> 6 & 1) << 7 | (w >> 3 & 7) << 1 | (w >> 2 & 1) << 5,
-                   12);
+    uint32_t v = 0;
+    for (unsigned i = 0; i < 11; i++) {
+        v |= (w >> short_bits[i] & 1) << (i + 1);
+    }
+    return gw_sign(v, 12);
 }
 
 static uint32_t short_place(uint32_t w, uint32_t v)
 {
-    return (w & 0xe003) | (v >> 11 & 1) << 12 | (v >> 4 & 1) << 11 | (v >> 8 & 3) << 9 | (v >> 10 & 1) << 8 |
-           (v >> 6 & 1) << 7 | (v >> 7 & 1) << 6 | (v >> 1 & 7) << 3 | (v >> 5 & 1) << 2;
+    w &= 0xe003;
+    for (unsigned i = 0; i < 11; i++) {
+        w |= (v >> (i + 1) & 1) << short_bits[i];
+    }
+    return w;
 }
 
 /* ADDI, a load, a store: instructions with 12 low bits of an address. */

@@ -33,7 +33,7 @@ static inline void gw_code_start(struct gw_patch *p)
     }
 }
 
-#if defined(__GNUC__) || defined(__clang__)
+#if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
 #define GW_HERE __attribute__((always_inline))
 #else
 #define GW_HERE

@@ -146,19 +146,10 @@ static void gw_restart(struct gw_patch *p)
     for (uint32_t i = 0; i < GW_W_COUNT * GW_INPUTS; i++) {
         m.w[i] = 16384 / 2;
     }
-    p->map.count = p->map.now = 0;
+    memset((uint8_t *)p + offsetof(struct gw_patch, copy_left), 0,
+           sizeof *p - offsetof(struct gw_patch, copy_left));
     p->map.room = (uint16_t)GW_MAP_ROOM(p->h.profile);
-    p->copy_left = p->match_left = p->diagonal = p->run = p->misses = 0;
     p->old_at = p->np;
-    p->rep[0] = p->rep[1] = p->rep[2] = 0;
-    p->hist = p->diag_hist = p->has_held = p->last_miss = 0;
-    p->group.at = p->group.size = 0;
-    p->insn_k = p->insn_size = p->skip = 0;
-    p->seg[0] = p->seg[1] = 0;
-    p->back_n = p->old_n = 0;
-    p->old_from = p->back_from = 0;
-    memset(p->state, 0, sizeof p->state);
-    memset(p->insn, 0, sizeof p->insn);
 }
 
 #endif

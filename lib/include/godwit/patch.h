@@ -126,7 +126,7 @@ struct gw_patch {
     /* output */
     uint8_t ring[256];
     uint32_t np, out_at, end; /* made; handed out; end of this segment */
-    /* copies */
+    /* copies; all from here on starts afresh with each segment */
     uint32_t copy_left, match_left, old_at, old_next, diagonal;
     uint32_t rep[3];
     uint32_t run, misses;
