@@ -6,7 +6,8 @@
 CORPUS holds folders with old.bin and new.bin. Left out when not on the PATH: bsdiff, xdelta3, zstd, xz,
 detools, hdiffz.
 Columns after "full": encoder CPU seconds per MB and bytes of memory per byte of image (above a
-process that does nothing), for the delta and the full image; decoder instructions per byte of output, for both. Writes table.txt and plot.svg to --out. The last line sums up; exit code 1 when anything did not come back.
+process that does nothing), for the delta and the full image; decoder instructions per byte of output, for both. Writes
+table.txt and plot.svg to --out. The last line sums up; exit code 1 when anything did not come back.
 """
 import argparse
 import math
@@ -97,7 +98,9 @@ class Bench:
             base = old if kind == "delta" else "-"
             ram = int(run(self.decode, base, p, new).stdout)
             size = new.stat().st_size
-            row[kind] = {"bytes": p.stat().st_size, "cpu": cpu / size * (1 << 20), "memory": max(0, peak - self.bare) / size, "ram": ram,
+            row[kind] = {"bytes": p.stat().st_size, "cpu": cpu / size * (1 << 20),
+                         "memory": max(0, peak - self.bare) / size,
+                         "ram": ram,
                          "instructions": self.instructions(base, p, new)}
         return row
 
