@@ -4,6 +4,7 @@
  * A plan may be a little wrong (a match that does not reproduce its bytes because an instruction begins elsewhere): the
  * oracle tries each match on a copy of the state and shortens it, and what is left becomes literals.
  */
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "patch_coder_encode.h"
@@ -12,7 +13,7 @@
 
 uint16_t gwh_bit_cost[4097];
 
-void gwh_costs_init(void)
+static void fill_costs(void)
 {
     for (uint32_t i = 0; i <= 4096; i++) { /* 64 * log2(4096 / i), by squaring */
         uint64_t x = i == 0 ? 1 : i;
@@ -32,6 +33,13 @@ void gwh_costs_init(void)
         uint32_t log = whole * 128 + part;
         gwh_bit_cost[i] = (uint16_t)((12 * 128 - log + 1) / 2);
     }
+}
+
+void gwh_costs_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, fill_costs); /* several patches may be made at once */
 }
 
 /* ---- the oracle -------------------------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /*
- * make_patches.c - prints tests/unit/patch_known.h: patches of tests/support/firmware.c, as the encoder makes them today.
+ * make_patches.c - prints tests/unit/patch_known.h: patches of tests/support/firmware.c, as the encoder makes them.
  * Run it only when the format changes: what it printed once is what devices in the field must go on decoding.
  */
 #include <stdio.h>

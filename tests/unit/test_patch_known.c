@@ -1,6 +1,6 @@
 /*
- * test_patch_known.c - known answers of the gwpatch decoder: patches made once decode to the same bytes on every machine,
- * PC and emulated RV32IMC and Cortex-M3 alike, and in every version to come. Needs no encoder.
+ * test_patch_known.c - known answers of the gwpatch decoder: patches made once decode to the same bytes on every
+ * machine, PC and emulated RV32IMC and Cortex-M3 alike, and in every version to come. Needs no encoder.
  */
 #include <setjmp.h>
 #include <stdarg.h>
