@@ -106,7 +106,7 @@ static uint32_t spare(const struct cli_coding *c, const struct gwh_made *m)
 {
     struct gw_flash flash;
     struct gw_slot_map map;
-    struct gw_area place = {0, 0}, last;
+    struct gw_area place = {0, 0}, room;
     gwp_layout_geometry(c->layout, &flash);
     bool b_slot = m->linked && m->address == c->layout->layout.slot[1].start;
     enum gw_slot slot = b_slot ? GW_SLOT_B : GW_SLOT_A;
@@ -116,12 +116,7 @@ static uint32_t spare(const struct cli_coding *c, const struct gwh_made *m)
     for (uint32_t i = 0; i < c->layout->layout.data_count; i++) {
         place = c->layout->layout.data[i].component == m->component ? c->layout->layout.data[i].area[0] : place;
     }
-    if (place.size < m->image_size ||
-        gw_flash_block(&flash, place.start + m->image_size - 1, &last) != GW_OK) {
-        return 0;
-    }
-    uint32_t used = last.start + last.size - place.start;
-    return used < place.size ? place.size - used : 0;
+    return place.size >= m->image_size && gw_layout_spare(&flash, place, m->image_size, &room) == GW_OK ? room.size : 0;
 }
 
 static const char *way(const struct cli_coding *c, const struct gwh_made *m)

@@ -7,6 +7,8 @@
  */
 #include "installer.h"
 
+#include "plan.h"
+
 #include <string.h>
 
 static struct gw_patch *decoder(const struct gw_install *inst)
@@ -40,21 +42,24 @@ static uint32_t decoder_ram(const struct gw_install_config *c)
     return most;
 }
 
-void gw_decode_facts(const struct gw_install_config *config, struct gw_facts *facts)
+void gw_decode_facts(const struct gw_install *inst, struct gw_facts *f)
 {
-    facts->decoder_ram = decoder_ram(config);
-    facts->encodings = 1u << GW_ENCODING_RAW | (facts->decoder_ram != 0 ? 1u << GW_ENCODING_PATCH : 0);
+    const struct gw_install_config *c = inst->config;
+
+    f->frame_max = (uint32_t)(c->buffer_size - GW_DIGEST_SIZE);
+    f->frame_max = f->frame_max < GW_FRAME_MAX ? f->frame_max : GW_FRAME_MAX;
+    f->decoder_ram = decoder_ram(c);
+    f->encodings = 1u << GW_ENCODING_RAW | (f->decoder_ram != 0 ? 1u << GW_ENCODING_PATCH : 0);
+    f->a128ctr = c->dev->crypto->aes_ctr != NULL && inst->cek_size != 0;
+    f->a256ctr = f->a128ctr && inst->cek_size == 32;
 }
 
 bool gw_decode_may(const struct gw_install *inst, const struct gw_payload *p)
 {
-    const struct gw_install_config *c = inst->config;
-    bool decodes = p->encoding == GW_ENCODING_RAW || p->decoder_ram <= decoder_ram(c);
-    bool deciphers = p->cipher == 0 || (inst->cek_size != 0 && c->dev->crypto->aes_ctr != NULL &&
-                                        (p->cipher != GW_ALG_A256CTR || inst->cek_size == 32));
+    struct gw_facts facts;
 
-    return !p->delta && p->encoding <= GW_ENCODING_PATCH && decodes && deciphers && p->frame_size <= GW_FRAME_MAX &&
-           p->frame_size + GW_DIGEST_SIZE <= c->buffer_size;
+    gw_decode_facts(inst, &facts);
+    return !p->delta && gw_plan_payload(p, &facts, NULL) == GW_OK;
 }
 
 int gw_decode_aim(struct gw_install *inst, enum gw_install_phase phase)
@@ -78,8 +83,6 @@ int gw_decode_aim(struct gw_install *inst, enum gw_install_phase phase)
 
 int gw_decode_begin(struct gw_install *inst)
 {
-    struct gw_area last;
-
     inst->stream_at = 0;
     inst->precursor_ok = 0;
     inst->phase = GW_PHASE_RAW;
@@ -87,15 +90,9 @@ int gw_decode_begin(struct gw_install *inst)
     if (inst->plan.choice[inst->step].copy || inst->payload.encoding == GW_ENCODING_RAW) {
         return GW_OK;
     }
-    /* Spare room: whole blocks behind the one in which the image ends. */
-    int err = gw_flash_block(flash_of(inst), inst->target.start + inst->variant.size - 1, &last);
-    if (err != GW_OK) {
-        return err;
-    }
-    uint32_t used = last.start + last.size - inst->target.start;
-    uint32_t spare = used < inst->target.size ? inst->target.size - used : 0;
-    inst->stage = (struct gw_area){ inst->target.start + used, spare };
-    return gw_decode_aim(inst, inst->payload.size <= spare ? GW_PHASE_STORE : GW_PHASE_STREAM);
+    int err = gw_layout_spare(flash_of(inst), inst->target, inst->variant.size, &inst->stage);
+    bool fits = inst->payload.size <= inst->stage.size;
+    return err == GW_OK ? gw_decode_aim(inst, fits ? GW_PHASE_STORE : GW_PHASE_STREAM) : err;
 }
 
 /* ---- What the decoder reads back ------------------------------------------------------------------------------ */
@@ -174,7 +171,7 @@ static GW_NOINLINE int go_on(struct gw_install *inst)
     inst->piece_at += skip;
     inst->piece -= skip;
     return codec(inst)->open_at(decoder(inst), &inst->patch, r + GW_PROGRESS_STREAM, n - GW_PROGRESS_STREAM,
-                                        inst->written, inst->stream_at);
+                                inst->written, inst->stream_at);
 }
 
 static int start(struct gw_install *inst)
@@ -183,7 +180,6 @@ static int start(struct gw_install *inst)
 
     configure(inst);
     inst->decoding = 1;
-    inst->out_n = 0;
     if (inst->phase == GW_PHASE_STREAM && inst->written > 0) {
         err = go_on(inst);
     } else {

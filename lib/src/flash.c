@@ -232,3 +232,15 @@ int gw_layout_check(const struct gw_flash *flash, const struct gw_layout *layout
     }
     return GW_OK;
 }
+
+int gw_layout_spare(const struct gw_flash *flash, struct gw_area place, uint32_t size, struct gw_area *spare)
+{
+    struct gw_area last;
+
+    int err = gw_flash_block(flash, place.start + size - 1, &last);
+    if (err == GW_OK) {
+        uint32_t used = last.start + last.size - place.start;
+        *spare = (struct gw_area){ place.start + used, used < place.size ? place.size - used : 0 };
+    }
+    return err;
+}

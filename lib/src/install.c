@@ -475,7 +475,6 @@ static int st_write(struct gw_install *inst)
 
 static int st_decode(struct gw_install *inst)
 {
-    bool begun = inst->decoding != 0;
     int status = gw_decode_step(inst);
 
     if (status == GW_WANT) {
@@ -485,7 +484,7 @@ static int st_decode(struct gw_install *inst)
         return go(inst, GW_ST_READ_BACK);
     }
     bool useless = status == GW_ERR_ENCODING || status == GW_ERR_VERSION || status == GW_ERR_DECODER_RAM;
-    if (useless && inst->written == 0 && (!begun || inst->decoding == 1)) {
+    if (useless && inst->written == 0) {
         return take_next(inst, status); /* of an instruction set, or of a version, that is not here */
     }
     if (status == GW_ERR_DECODE || status == GW_ERR_FLASH_VERIFY) { /* the next attempt begins afresh */

@@ -62,8 +62,8 @@ GW_MUST_USE int gw_decode_begin(struct gw_install *inst);
 GW_MUST_USE int gw_decode_aim(struct gw_install *inst, enum gw_install_phase phase);
 /* May this payload be taken instead of the one that turned out useless? No deltas. */
 bool gw_decode_may(const struct gw_install *inst, const struct gw_payload *p);
-/* What the planner has to know. */
-void gw_decode_facts(const struct gw_install_config *config, struct gw_facts *facts);
+/* What the planner has to know of frames, encodings and ciphers; the rest of `facts` is left as it is. */
+void gw_decode_facts(const struct gw_install *inst, struct gw_facts *facts);
 /* The state GW_ST_DECODE. GW_WANT: a frame is needed. GW_DONE: all is written. */
 GW_MUST_USE int gw_decode_step(struct gw_install *inst);
 

@@ -238,11 +238,7 @@ static GW_NOINLINE int make_plan(struct opening *o)
     f->head = o->release->head.n != 0 ? &o->head : NULL;
     f->head_serial = o->head_serial;
     f->now = c->now;
-    f->frame_max = (uint32_t)(c->buffer_size - GW_DIGEST_SIZE);
-    f->frame_max = f->frame_max < GW_FRAME_MAX ? f->frame_max : GW_FRAME_MAX;
-    gw_decode_facts(c, f);
-    f->a128ctr = device(o)->crypto->aes_ctr != NULL && inst->cek_size != 0;
-    f->a256ctr = f->a128ctr && inst->cek_size == 32;
+    gw_decode_facts(inst, f);
     f->passed = c->passed;
     f->ctx = c->ctx;
     return gw_plan_make(&inst->plan, &inst->manifest, f);

@@ -4,9 +4,9 @@
  * Pure: the same facts give the same plan, on a device, in the author's tool and on a server that explains. It trusts
  * that the manifest and the head were opened, and checks no signature.
  */
-#include <string.h>
+#include "plan.h"
 
-#include "godwit/manifest.h"
+#include <string.h>
 
 #define NOT_SO_DEEP UINT32_MAX
 
@@ -130,7 +130,7 @@ static void pass(const struct gw_facts *facts, uint32_t component, uint32_t vari
     }
 }
 
-static int check_payload(const struct gw_payload *p, const struct gw_facts *facts, const struct gw_place *place)
+int gw_plan_payload(const struct gw_payload *p, const struct gw_facts *facts, const struct gw_place *place)
 {
     if ((facts->encodings >> p->encoding & 1u) == 0) {
         return GW_ERR_ENCODING;
@@ -154,7 +154,7 @@ static int choose_payload(struct search *s, const struct gw_variant *v)
     int reason = GW_ERR_NO_PAYLOAD;
 
     for (choice->payload = 0; gw_variant_payload(v, choice->payload, &p) == GW_OK; choice->payload++) {
-        reason = check_payload(&p, s->facts, s->place);
+        reason = gw_plan_payload(&p, s->facts, s->place);
         if (reason == GW_OK) {
             s->fetch = p.size;
             choice->precursor_size = p.delta ? s->place->installed_size : 0;

@@ -47,6 +47,18 @@ static void make_images(void)
     }
 }
 
+/* Release 1 is installed and confirmed. */
+static void run_one(void)
+{
+    (void)simdev_boot(&d, GW_CAUSE_POWER);
+    assert_int_equal(simdev_mount(&d), GW_OK);
+    assert_int_equal(simdev_install(&d, &one, 0), GW_DONE);
+    (void)simdev_boot(&d, GW_CAUSE_SOFTWARE);
+    assert_int_equal(simdev_mount(&d), GW_OK);
+    assert_int_equal(gw_device_confirm(&d.dev), GW_OK);
+    d.fetched = 0;
+}
+
 /* A device with release 1 confirmed; release 2 encoded from it (delta) or by itself. */
 static void start(bool delta, uint32_t unit, uint32_t profile)
 {
@@ -68,13 +80,7 @@ static void start(bool delta, uint32_t unit, uint32_t profile)
                                                     .decoder_ram = gw_patch_codec.ram(profile) });
     decoding = (struct gw_decoding){ &gw_patch_codec, memory, gw_patch_codec.room(profile), gwh_isas };
     d.decoding = &decoding;
-    (void)simdev_boot(&d, GW_CAUSE_POWER);
-    assert_int_equal(simdev_mount(&d), GW_OK);
-    assert_int_equal(simdev_install(&d, &one, 0), GW_DONE);
-    (void)simdev_boot(&d, GW_CAUSE_SOFTWARE);
-    assert_int_equal(simdev_mount(&d), GW_OK);
-    assert_int_equal(gw_device_confirm(&d.dev), GW_OK);
-    d.fetched = 0;
+    run_one();
 }
 
 static int stop(void **state)
@@ -146,14 +152,8 @@ static void streamed(void **state)
         start(i == 0, UNIT, GW_PATCH_RAM_16K);
         no_room();
         flashsim_ruin(&d.sim, d.layout.journal); /* the slots moved: begin again */
-        (void)simdev_boot(&d, GW_CAUSE_POWER);
-        assert_int_equal(simdev_mount(&d), GW_OK);
-        assert_int_equal(simdev_install(&d, &one, 0), GW_DONE);
-        (void)simdev_boot(&d, GW_CAUSE_SOFTWARE);
-        assert_int_equal(simdev_mount(&d), GW_OK);
-        assert_int_equal(gw_device_confirm(&d.dev), GW_OK);
+        run_one();
         unsigned slot = d.handover.slot;
-        d.fetched = 0;
         unsigned cuts = 0;
         assert_int_equal(simdev_open(&d, &two), GW_OK);
         int status;

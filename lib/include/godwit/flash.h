@@ -98,6 +98,13 @@ GW_MUST_USE int gw_layout_check(const struct gw_flash *flash, const struct gw_la
 GW_MUST_USE int gw_layout_slot(const struct gw_flash *flash, const struct gw_layout *layout, enum gw_slot slot,
                                struct gw_slot_map *map);
 
+/*
+ * The room behind an image of `size` bytes (at least 1) in its place: whole blocks behind the one in which it ends.
+ * spare->size 0: none. Encoded payloads that fit there are staged.
+ */
+GW_MUST_USE int gw_layout_spare(const struct gw_flash *flash, struct gw_area place, uint32_t size,
+                                struct gw_area *spare);
+
 /* The erase block that holds `address`. GW_ERR_LAYOUT if there is none. */
 GW_MUST_USE int gw_flash_block(const struct gw_flash *flash, uint32_t address, struct gw_area *block);
 
