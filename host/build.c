@@ -29,8 +29,8 @@ struct work {
     struct gwh_buf image[GWH_IMAGES_MAX], file[GWH_IMAGES_MAX][PAYLOADS_MAX];
     struct gw_payload payload[GWH_IMAGES_MAX][PAYLOADS_MAX];
     const struct gwh_old_image *from[GWH_IMAGES_MAX][PAYLOADS_MAX]; /* of deltas */
-    struct gwh_coding coding[GWH_IMAGES_MAX][PAYLOADS_MAX];
-    size_t codings[GWH_IMAGES_MAX];
+    struct gwh_coding coding[GWH_IMAGES_MAX * PAYLOADS_MAX]; /* those of an image follow each other */
+    size_t coding_count, codings[GWH_IMAGES_MAX];            /* in all; of an image */
     struct gwh_variant variant[GWH_IMAGES_MAX];
     struct gwh_component component[GWH_IMAGES_MAX];
     uint32_t component_count;
@@ -45,8 +45,10 @@ static void work_free(struct work *w)
         gwh_buf_free(&w->image[i]);
         for (size_t k = 0; k < PAYLOADS_MAX; k++) {
             gwh_buf_free(&w->file[i][k]);
-            gwh_buf_free(&w->coding[i][k].out);
         }
+    }
+    for (size_t i = 0; i < w->coding_count; i++) {
+        gwh_buf_free(&w->coding[i].out);
     }
     gwh_buf_free(&w->map);
     gwh_buf_free(&w->cose);
@@ -108,7 +110,8 @@ static int read_image(struct work *w, size_t i)
 static void plan_coding(struct work *w, size_t i, const struct gwh_old_image *old)
 {
     const struct gwh_image *image = &w->b->images[i];
-    struct gwh_coding *c = &w->coding[i][w->codings[i]++];
+    struct gwh_coding *c = &w->coding[w->coding_count++];
+    w->codings[i]++;
     c->from = old;
     c->fresh = gwh_span(&w->image[i]);
     c->options = (struct gwh_patch_options){.isa = w->b->isa, .profile = w->b->profile};
@@ -138,22 +141,10 @@ static void plan_codings(struct work *w, size_t i)
 
 static int run_codings(struct work *w)
 {
-    struct gwh_coding *all = calloc(GWH_IMAGES_MAX * PAYLOADS_MAX, sizeof *all);
-    size_t n = 0;
-    if (all == NULL) {
-        return gwh_fail_reason(w->err, GW_ERR_SPACE, "encoding");
-    }
     for (size_t i = 0; i < w->b->image_count; i++) {
         plan_codings(w, i);
-        memcpy(all + n, w->coding[i], w->codings[i] * sizeof *all);
-        n += w->codings[i];
     }
-    int reason = gwh_code_all(all, n, 0);
-    for (size_t i = w->b->image_count; i-- > 0;) {
-        n -= w->codings[i];
-        memcpy(w->coding[i], all + n, w->codings[i] * sizeof *all);
-    }
-    free(all);
+    int reason = gwh_code_all(w->coding, w->coding_count, 0);
     return reason == GW_OK ? GWH_OK : gwh_fail_reason(w->err, reason, "an image cannot be encoded");
 }
 
@@ -195,17 +186,17 @@ static int add_payload(struct work *w, size_t i, struct gw_span content, const s
                       : gwh_fail_reason(w->err, e, "cannot make a payload of %s", w->b->images[i].path);
 }
 
-/* Deltas that pay, the compressed image if it is smaller than the raw one, the raw one. */
-static int make_payloads(struct work *w, size_t i)
+/* From the encodings of image i: deltas that pay, the compressed image if it is smaller than the raw one, the raw one. */
+static int make_payloads(struct work *w, size_t i, const struct gwh_coding *coding)
 {
     const uint32_t pays = w->b->pays == 0 ? 70 : w->b->pays, raw = w->variant[i].size;
-    const struct gwh_coding *full = w->codings[i] > 0 ? &w->coding[i][0] : NULL;
+    const struct gwh_coding *full = w->codings[i] > 0 ? coding : NULL;
     bool smaller = full != NULL && full->out.n < raw;
     uint32_t least = smaller ? (uint32_t)full->out.n : raw;
     int e = GWH_OK;
     component_of(w, i)->variant_count++;
     for (size_t k = 1; e == GWH_OK && k < w->codings[i]; k++) {
-        const struct gwh_coding *c = &w->coding[i][k];
+        const struct gwh_coding *c = &coding[k];
         bool worth = (uint64_t)c->out.n * 100 < (uint64_t)pays * least;
         e = worth ? add_payload(w, i, gwh_span(&c->out), c) : GWH_OK;
         const struct gw_payload *p = worth && e == GWH_OK ? &w->payload[i][w->variant[i].payload_count - 1] : NULL;
@@ -284,8 +275,10 @@ static int make_all(struct work *w)
     if (e == GWH_OK) {
         e = run_codings(w);
     }
+    const struct gwh_coding *coding = w->coding;
     for (size_t i = 0; e == GWH_OK && i < w->b->image_count; i++) {
-        e = make_payloads(w, i);
+        e = make_payloads(w, i, coding);
+        coding += w->codings[i];
     }
     if (e == GWH_OK) {
         e = make_manifest(w);
