@@ -186,7 +186,7 @@ static int add_payload(struct work *w, size_t i, struct gw_span content, const s
                       : gwh_fail_reason(w->err, e, "cannot make a payload of %s", w->b->images[i].path);
 }
 
-/* From the encodings of image i: deltas that pay, the compressed image if it is smaller than the raw one, the raw one. */
+/* From the encodings of image i: deltas that pay, the compressed image if it is smaller than raw, the raw one. */
 static int make_payloads(struct work *w, size_t i, const struct gwh_coding *coding)
 {
     const uint32_t pays = w->b->pays == 0 ? 70 : w->b->pays, raw = w->variant[i].size;
