@@ -43,6 +43,20 @@
     X(TIMEOUT, 7, "no answer in time; it is tried again")                                                              \
     X(CRYPTO, 8, "the cryptographic library failed; this is no verdict on the data")                                   \
     X(SPACE, 9, "a buffer given by the caller is too small")                                                           \
+    X(CERT_EXPIRED, 10, "the server's certificate has expired, or the clock is wrong")                                 \
+    X(CERT_EARLY, 11, "the server's certificate is not valid yet, or the clock is wrong")                              \
+    X(CERT_UNKNOWN, 12, "the server's certificate comes from no CA that is trusted here, or from itself")              \
+    X(CERT_NAME, 13, "the server's certificate is for another host")                                                   \
+    X(CERT_PURPOSE, 14, "the certificate may not be used for a server, or its CA not as a CA")                         \
+    X(CERT_REVOKED, 15, "the server's certificate is revoked")                                                         \
+    X(CERT_PIN, 16, "no CA in the server's chain is pinned by the trust bundle")                                       \
+    X(TLS, 17, "the TLS handshake or a record failed; it is tried again")                                              \
+    X(HTTP, 18, "an answer that is not HTTP/1.1 as SPEC.md asks for")                                                  \
+    X(HTTP_STATUS, 19, "the server answered with a status that is no answer; see its log")                             \
+    X(RANGE, 20, "the server sent other bytes than were asked for; it must serve ranges")                              \
+    X(REDIRECT, 21, "the server points to a host that the trust bundle does not name")                                 \
+    X(BUDGET, 22, "the day's budget of attempts or bytes is used up; it goes on tomorrow")                             \
+    X(LINK_TRUST, 23, "fetched without trust in the server, by policy; what came is checked all the same")             \
     /* 32..47: refused, the bytes are not what SPEC.md says. */                                                       \
     X(FORMAT, 32, "not the deterministic CBOR that SPEC.md asks for")                                                  \
     X(TRUNCATED, 33, "the object ends too early; fetch it again")                                                      \
@@ -78,6 +92,8 @@
     X(HEAD_OLDER, 75, "a channel head older than one seen before; the server may be withholding")                      \
     X(HEAD_OTHER, 76, "a channel head of another class or channel")                                                    \
     X(HEAD_BEHIND, 77, "the release is newer than its channel head; publish a new head")                               \
+    X(HEAD_MISSING, 78, "no channel head came with the release, and this device insists on one")                       \
+    X(HEAD_STALE, 79, "the channel head is older than this device accepts; publish a fresh one")                       \
     /* 80..95: refused by the plan. */                                                                                \
     X(NO_VARIANT, 80, "no variant is linked for the free slot")                                                        \
     X(NO_PAYLOAD, 81, "no payload that this device can use")                                                           \

@@ -1,0 +1,44 @@
+/*
+ * posix_curl.h - the agent's transport (godwit/transport.h) on libcurl, never blocking. SPEC.md, section 16.
+ *
+ * One connection for the offer and all ranges. Checked, whatever libcurl's defaults are: TLS 1.2 at least, chain, host
+ * name, purpose, revocation if a CRL is given, pins of the trust bundle; 206 with the Content-Range and the size that
+ * were asked for and the same ETag as before; a 200 to a range ends the request at its header. No proxy from the
+ * environment, no cookies, no content codings, redirects (at most three) only for payloads, only to https and to hosts
+ * that the bundle names.
+ */
+#ifndef GWP_POSIX_CURL_H
+#define GWP_POSIX_CURL_H
+
+#include "error.h"
+#include "godwit/transport.h"
+
+struct gwp_curl_config {
+    const char *server;      /* "https://updates.example.com/fleet"; https only */
+    const char *offer_path;  /* below it: "offers/<class id>" or "device/v1/offer" */
+    const char *report_path; /* "device/v1/report"; NULL: reports are not sent */
+    const char *roots;       /* file with CAs in PEM, or a folder of roots (c_rehash); NULL: the system's */
+    const char *crl;         /* file; NULL: none */
+    struct gw_span certificate, key; /* of this client, PEM in memory; n 0: none. Copied */
+    uint32_t connect_ms;     /* 0: 10 s */
+    uint32_t stall_ms;       /* without a byte; 0: 30 s */
+    const char *resolve;     /* "host:port:address", for tests; NULL: by name */
+};
+
+struct gwp_curl; /* opaque */
+/* What went over the wire, since the transport was made. */
+struct gwp_curl_count {
+    uint64_t requests, connections, header_bytes, body_bytes, sent_bytes;
+};
+/* Makes a transport; NULL and err. Free with gwp_curl_free(). */
+struct gwp_curl *gwp_curl_new(const struct gwp_curl_config *config, struct gw_transport *t, struct gwh_error *err);
+void gwp_curl_free(struct gwp_curl *c);
+void gwp_curl_count(const struct gwp_curl *c, struct gwp_curl_count *count);
+/* Waits until there is something to read or write, or for `ms`: what a loop does between two steps. */
+void gwp_curl_wait(struct gwp_curl *c, uint32_t ms);
+/* Waits for any of several transports at once. */
+void gwp_curl_wait_any(struct gwp_curl *const *all, size_t count, uint32_t ms);
+/* For people: what libcurl or the server said about the last failure; never NULL. */
+const char *gwp_curl_why(const struct gwp_curl *c);
+
+#endif
