@@ -82,7 +82,7 @@ struct gw_agent_config {
                                 * without any trust in the server; what comes is sealed. 0: never. SECURITY.md, 5 */
     struct gw_span report_kek; /* name of a KEK that MACs reports, if the device has no key that signs; n 0: none */
 
-    /* Seconds since 1970, 0: not known. May be NULL. The time of the newest channel head seen is the least it can be. */
+    /* Seconds since 1970; 0: not known. May be NULL. The date of the newest head is the least it can be. */
     uint32_t (*time)(void *ctx);
     /* Vetoes: return false to decline for now; asked again after ask_again_s. May be NULL: agreed. */
     bool (*may_fetch)(void *ctx, uint32_t bytes);
