@@ -10,6 +10,7 @@
 #include "show.h"
 
 extern const struct gwh_command cli_key[], cli_release[], cli_device[], cli_layout[], cli_push[], cli_patch[],
+    cli_report[],
     cli_other[];
 #define CLI_COMMANDS_END                                                                                               \
     {                                                                                                                  \

@@ -71,3 +71,4 @@ foreach(board ${boards})
 endforeach()
 
 gw_program(patch_decode SOURCES bench/patch/decode.c LINK godwit-host DIR bench)
+gw_program(agents SOURCES bench/agent/agents.c LINK godwit-posix DIR bench)
