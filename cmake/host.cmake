@@ -1,10 +1,11 @@
 # What is built for PCs only: host library, crypto port, simulated device, command line, tests, fuzz targets, benchmarks.
 
-find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
+find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto SSL)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_library(DIVSUFSORT divsufsort REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.87)
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
 gw_library(godwit-crypto-openssl GLOB ports/crypto/openssl.c LINK godwit OpenSSL::Crypto)
@@ -15,7 +16,8 @@ gw_library(godwit-host GLOB host/*.c LINK godwit godwit-common godwit-crypto-ope
   PkgConfig::JANSSON)
 target_include_directories(godwit-host ${GW_SCOPE_godwit-host} . host lib/src)
 
-gw_library(godwit-posix GLOB ports/posix/*.c EXCLUDE "_main\\.c$" LINK godwit-host godwit-boot-main)
+gw_library(godwit-posix GLOB ports/posix/*.c EXCLUDE "_main\\.c$" LINK godwit-host godwit-boot-main PkgConfig::CURL
+  OpenSSL::SSL)
 target_include_directories(godwit-posix ${GW_SCOPE_godwit-posix} ports/posix)
 
 file(GLOB cli CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} cli/*.c)
@@ -38,6 +40,8 @@ foreach(unit ${units})
 endforeach()
 
 gw_program(kat-openssl SOURCES tests/crypto/kat.c tests/crypto/kat_openssl.c LINK godwit-testing DIR tests)
+
+gw_program(curl-transport SOURCES tests/curl/curl_main.c LINK godwit-posix DIR tests)
 
 file(GLOB powercut CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} tests/powercut/*.c)
 gw_program(powercut SOURCES ${powercut} LINK godwit-testing)
