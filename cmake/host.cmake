@@ -13,7 +13,7 @@ target_include_directories(godwit-crypto-openssl ${GW_SCOPE_godwit-crypto-openss
 
 # Host code reads lib's internal CBOR and COSE interfaces (lib/src): one encoder and one decoder for both sides.
 gw_library(godwit-host GLOB host/*.c LINK godwit godwit-common godwit-crypto-openssl Threads::Threads ${DIVSUFSORT} OpenSSL::Crypto
-  PkgConfig::JANSSON)
+  PkgConfig::JANSSON PkgConfig::CURL)
 target_include_directories(godwit-host ${GW_SCOPE_godwit-host} . host lib/src)
 
 gw_library(godwit-posix GLOB ports/posix/*.c EXCLUDE "_main\\.c$" LINK godwit-host godwit-boot-main PkgConfig::CURL
