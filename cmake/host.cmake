@@ -65,6 +65,7 @@ endforeach()
 
 # The other examples are for boards.
 gw_library(godwit-examples STRICT GLOB examples/minimal/*.c LINK godwit)
+gw_library(godwit-example-agent STRICT GLOB examples/agent/*.c LINK godwit)
 
 # Boards that `godwit device provision --board NAME` knows: ../share/godwit/boards beside the programs.
 file(GLOB boards CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ports/*/board.json)

@@ -97,8 +97,10 @@ static void say_text(const struct session *s, enum gw_event event, int reason, u
         [GW_EVENT_LEFT] = "went back from release %u.%u",
     };
     bool lost = event == GW_EVENT_TRIED && reason != 0;
+    bool unknown = event == GW_EVENT_LEFT && b == 0; /* no release is to blame: the journal was lost, or nothing is there */
     (void)printf("%7.2f  ", (double)(gwp_now_ms() - s->app->started_ms) / 1000.0);
-    (void)printf(lost ? "the image on trial gives up" : texts[event], (unsigned)a, (unsigned)b);
+    (void)printf(lost ? "the image on trial gives up" : unknown ? "before this start" : texts[event], (unsigned)a,
+                 (unsigned)b);
     if (reason != 0) {
         const char *why = event == GW_EVENT_FAILED ? gwp_link_why(s->link) : "";
         (void)printf(": %s: %s%s%s%s", gw_error_name(reason), gw_strerror(reason), why[0] != '\0' ? " (" : "", why,
