@@ -16,7 +16,7 @@
 #include <jansson.h>
 
 #include "release.h"
-#include "store.h"
+#include "publish_store.h"
 
 #define GWH_OFFER_MAX 8192u
 #define GWH_OFFER_ROOM 5120u /* of a device with the usual buffer (GW_OFFER_BUFFER) */

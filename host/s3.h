@@ -1,15 +1,15 @@
 /*
  * s3.h - one request to an S3-compatible service: signed (SigV4) by libcurl, repeated while it makes sense.
  *
- * Where and as whom comes from the environment, as other tools have it (store.h); secrets are never in a message, a URL
- * or an argument. Plain http is refused but to this machine itself. A redirect is not followed.
+ * Where and as whom comes from the environment, as other tools have it (publish_store.h); secrets are never in a
+ * message, a URL or an argument. Plain http is refused but to this machine itself. A redirect is not followed.
  */
 #ifndef GWH_S3_H
 #define GWH_S3_H
 
 #include <curl/curl.h>
 
-#include "store.h"
+#include "publish_store.h"
 
 #define GWH_S3_TRIES 6u
 #define GWH_S3_PUT_MAX (5ull * 1024u * 1024u * 1024u) /* of one PUT, by the service's rules */

@@ -164,6 +164,12 @@ static json_t *show_offer(const struct gw_offer *offer)
     }
     (void)json_object_set_new(o, "grants", json_integer(offer->grant_count));
     (void)json_object_set_new(o, "next look in seconds", json_integer(offer->next_look));
+    if (offer->rollout.n > 0) {
+        (void)json_object_set_new(o, "rollout", gwh_show_text(offer->rollout));
+    }
+    if (offer->payload_base.n > 0) {
+        (void)json_object_set_new(o, "payload base", gwh_show_text(offer->payload_base));
+    }
     return o;
 }
 

@@ -22,7 +22,7 @@
 
 #include "file.h"
 #include "keys.h"
-#include "store.h"
+#include "publish_store.h"
 
 #define CHUNK 65536u
 #define LOCK_PATIENCE_MS 60000u

@@ -1,6 +1,6 @@
 /*
  * store_s3.c - a repository in a bucket: a PUT is whole or not at all, and what was put carries its SHA-256 as metadata
- * (x-amz-meta-sha256), which tells without fetching it whether it is there. See store.h.
+ * (x-amz-meta-sha256), which tells without fetching it whether it is there. See publish_store.h.
  *
  * There is no lock: of two publishers of one class at the same time, the last PUT of the offer stays.
  */

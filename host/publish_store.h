@@ -1,11 +1,11 @@
 /*
- * store.h - where the files of a static repository go: a folder, or a bucket of an S3-compatible service.
+ * publish_store.h - where the files of a static repository go: a folder, or a bucket of an S3-compatible service.
  *
  * Names are relative and of three kinds, "offers/HEX", "payloads/HEX", "releases/HEX.json": a store takes no other.
  * What is put appears under its name whole and durable, or not at all; a put that fails leaves what was there before.
  */
-#ifndef GWH_STORE_H
-#define GWH_STORE_H
+#ifndef GWH_PUBLISH_STORE_H
+#define GWH_PUBLISH_STORE_H
 
 #include "encode.h"
 #include "error.h"

@@ -1,5 +1,6 @@
 /*
- * store.c - what all stores share: which one, names that are taken, and the bytes of an item on their way. See store.h.
+ * publish_store.c - what all stores share: which one, names that are taken, and the bytes of an item on their way. See
+ * publish_store.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +9,7 @@
 #include <unistd.h>
 
 #include "keys.h"
-#include "store.h"
+#include "publish_store.h"
 
 int gwh_store_open(struct gwh_store *store, const char *where, bool write, struct gwh_error *err)
 {
