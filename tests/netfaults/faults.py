@@ -184,11 +184,11 @@ def fault_drip(conn, answer, seconds=0.5, size=8, **_):
     conn.send(data[steps * size:])
 
 
-def fault_redirect(conn, answer, path="", url="", to="self", status=302, **_):
+def fault_redirect(conn, answer, path="", url="", to="self", status=302, query="", **_):
     """Elsewhere: `to` is a base URL that the path is added to, "self", or "path" for a Location without a host."""
     base = {"self": url, "path": ""}.get(to, to)
     answer.status, answer.body = status, b"<html>moved</html>\n"
-    answer.headers = {"Location": base + path, "Content-Length": str(len(answer.body))}
+    answer.headers = {"Location": base + path + query, "Content-Length": str(len(answer.body))}
     conn.send_answer(answer)
 
 
