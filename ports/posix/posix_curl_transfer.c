@@ -60,25 +60,15 @@ static bool lane_open(struct gwp_lane *lane)
     return true;
 }
 
-/* What libcurl counted for the transfer that ends now. */
-static void account(struct gwp_curl *c, CURL *easy)
-{
-    long connects = 0, sent = 0;
-    curl_off_t body = 0;
-    (void)curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
-    (void)curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &sent);
-    (void)curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &body);
-    c->count.connections += (uint64_t)connects;
-    c->count.sent_bytes += (uint64_t)sent + (uint64_t)body;
-}
-
 /* Takes the transfer off its handle; its connection is kept by libcurl if the answer was read to its end. */
 void gwp_transfer_end(struct gwp_curl *c)
 {
     if (c->on == NULL) {
         return;
     }
-    account(c, c->on->easy);
+    long connects = 0;
+    (void)curl_easy_getinfo(c->on->easy, CURLINFO_NUM_CONNECTS, &connects);
+    c->count.connections += (uint64_t)connects;
     (void)curl_multi_remove_handle(c->on->multi, c->on->easy);
     curl_easy_reset(c->on->easy); /* it holds pointers to what is freed here */
     c->on = NULL;
@@ -106,9 +96,31 @@ static int on_connected(void *ctx, char *a, char *b, int c1, int c2)
     return CURL_PREREQFUNC_OK;
 }
 
+/* Only counts: what libcurl says of sizes differs between its versions. */
+static int on_debug(CURL *easy, curl_infotype type, char *data, size_t n, void *ctx)
+{
+    struct gwp_curl *c = ctx;
+    (void)easy, (void)data;
+    c->count.sent_bytes += type == CURLINFO_HEADER_OUT || type == CURLINFO_DATA_OUT ? n : 0;
+    return 0;
+}
+
+/* For people: what of the head is other than it should be. */
+static void describe(const struct gwp_answer *a, char why[200])
+{
+    int n = snprintf(why, 200, "the server answered with status %u", a->status);
+    if (a->status == 206 && a->has_range) {
+        (void)snprintf(why + n, 200 - (size_t)n, ", bytes %llu-%llu/%llu, entity tag %.40s",
+                       (unsigned long long)a->first, (unsigned long long)a->last, (unsigned long long)a->size,
+                       a->etag[0] != '\0' ? a->etag : "none");
+    } else if (a->coded) {
+        (void)snprintf(why + n, 200 - (size_t)n, " and a content coding");
+    }
+}
+
 static void judge(struct gwp_curl *c)
 {
-    char why[64];
+    char why[200];
     bool payload = c->request.resource == GW_RESOURCE_PAYLOAD;
     int e;
     c->judged = true;
@@ -125,7 +137,7 @@ static void judge(struct gwp_curl *c)
         return;
     }
     if (e < 0) {
-        (void)snprintf(why, sizeof why, "the server answered with status %u", c->answer.status);
+        describe(&c->answer, why);
         (void)gwp_curl_fail(c, e, why);
     }
 }
@@ -272,6 +284,9 @@ static bool set_callbacks(struct gwp_curl *c, CURL *easy)
     SET(CURLOPT_WRITEDATA, c);
     SET(CURLOPT_PREREQFUNCTION, on_connected);
     SET(CURLOPT_PREREQDATA, c);
+    SET(CURLOPT_VERBOSE, 1L); /* to on_debug(), which prints nothing */
+    SET(CURLOPT_DEBUGFUNCTION, on_debug);
+    SET(CURLOPT_DEBUGDATA, c);
     return !bad;
 }
 
@@ -327,7 +342,8 @@ static int error_of(const struct gwp_curl *c, CURLcode code)
             return codes[i].error;
         }
     }
-    return c->tls.alert ? GW_ERR_TLS : GW_ERR_TRANSPORT;
+    bool chunk = code == CURLE_RECV_ERROR && strstr(c->said, "chunked-encoding") != NULL; /* it has no code of its own */
+    return c->tls.alert ? GW_ERR_TLS : chunk ? GW_ERR_HTTP : GW_ERR_TRANSPORT;
 }
 
 /* ---- Whom payloads may come from ------------------------------------------------------------------------------- */
