@@ -59,6 +59,11 @@ bool gwc_http_reusable(const struct gwc_http *h)
     return h->state == COMPLETE && h->error == GW_OK && !h->answer.closes && h->window_at == h->window_n;
 }
 
+bool gwc_http_sent(const struct gwc_http *h)
+{
+    return h->state > SENDING;
+}
+
 bool gwc_http_silent(const struct gwc_http *h)
 {
     return !h->heard;
@@ -429,7 +434,7 @@ static int field(struct gwc_http *h, struct gw_span s)
         if (!gwc_host_equal((struct gw_span){ s.p, n }, (struct gw_span){ (const uint8_t *)row->name, row->n })) {
             continue;
         }
-        bool again = (h->fields >> i & 1u) != 0 && (row->flags & ONCE) != 0;
+        bool again = ((unsigned)h->fields >> i & 1u) != 0 && (row->flags & ONCE) != 0;
         h->fields = (uint16_t)(h->fields | 1u << i | (i == 0 ? LOCATION_OPEN : 0));
         if (again || (h->more && (row->flags & LONG) == 0) || !row->on(h, trimmed(skip(s, n + 1)))) {
             return GW_ERR_HTTP;

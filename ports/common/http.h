@@ -69,12 +69,14 @@ void gwc_http_init(struct gwc_http *h, const struct gwc_stream *stream, uint8_t 
 /* Begins a request on a connected stream: a fresh one, or one that gwc_http_reusable() said may be used again. */
 void gwc_http_start(struct gwc_http *h);
 /* Sends the request and reads the answer's head: GW_ERR_AGAIN until `answer` is complete (0). The same request each
- * time; its views must stay until then. */
+ * time; its views must stay until gwc_http_sent(). */
 GW_MUST_USE int gwc_http_head(struct gwc_http *h, const struct gwc_http_request *request);
 /* Body: *n bytes of at most `size`, which is not 0. *n == 0 with 0: it is complete. */
 GW_MUST_USE int gwc_http_read(struct gwc_http *h, uint8_t *data, size_t size, size_t *n);
 /* The answer was read to its end, and the server keeps the connection. */
 bool gwc_http_reusable(const struct gwc_http *h);
+/* The request is on its way: its views are not needed any more. */
+bool gwc_http_sent(const struct gwc_http *h);
 /* Not a byte of an answer came: on a connection that was kept, the server may have closed it before it saw the
  * request. */
 bool gwc_http_silent(const struct gwc_http *h);

@@ -52,9 +52,10 @@ class Pki:
         path.write_bytes(data)
         return path
 
-    def _make(self, subject, public, days, ca=False):
+    def _make(self, subject, public, days, ca=False, issuer=None):
         now = datetime.datetime.utcnow()
-        return (x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(public)
+        return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer or self.name)
+                .public_key(public)
                 .serial_number(x509.random_serial_number())
                 .not_valid_before(now + datetime.timedelta(days=days[0]))
                 .not_valid_after(now + datetime.timedelta(days=days[1]))
@@ -63,13 +64,11 @@ class Pki:
 
     def _leaf(self, file, subject, days, purpose, hosts=(), self_signed=False):
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._make(_name(subject), key.public_key(), days)
+        builder = self._make(_name(subject), key.public_key(), days, issuer=_name(subject) if self_signed else None)
         if purpose is not None:
             builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         if hosts:
             builder = builder.add_extension(x509.SubjectAlternativeName([_address(h) for h in hosts]), critical=False)
-        if self_signed:
-            builder = builder.issuer_name(_name(subject))
         cert = builder.sign(key if self_signed else self.key, hashes.SHA256())
         secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                    serialization.NoEncryption())
