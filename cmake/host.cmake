@@ -16,8 +16,10 @@ gw_library(godwit-host GLOB host/*.c LINK godwit godwit-common godwit-crypto-ope
   PkgConfig::JANSSON PkgConfig::CURL)
 target_include_directories(godwit-host ${GW_SCOPE_godwit-host} . host lib/src)
 
-gw_library(godwit-posix GLOB ports/posix/*.c EXCLUDE "_main\\.c$" LINK godwit-host godwit-boot-main PkgConfig::CURL
-  OpenSSL::SSL)
+include(cmake/tls.cmake)
+
+gw_library(godwit-posix GLOB ports/posix/*.c EXCLUDE "_main\\.c$" LINK godwit-host godwit-boot-main godwit-tls
+  PkgConfig::CURL OpenSSL::SSL)
 target_include_directories(godwit-posix ${GW_SCOPE_godwit-posix} ports/posix)
 
 file(GLOB cli CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} cli/*.c)
@@ -37,6 +39,13 @@ foreach(unit ${units})
   get_filename_component(name ${unit} NAME_WE)
   gw_program(${name} SOURCES ${unit} LINK godwit-testing DIR tests)
   target_compile_definitions(${name} PRIVATE GW_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+endforeach()
+
+# What a board does, with both profiles of TLS: tests/tls/run.py. Each program links one of them.
+foreach(profile full small)
+  gw_program(tls-fetch-${profile} SOURCES tests/tls/fetch_main.c ports/posix/posix_socket.c DIR tests
+    LINK $<IF:$<STREQUAL:${profile},full>,godwit-tls,godwit-tls-small>)
+  target_include_directories(tls-fetch-${profile} PRIVATE ports/posix)
 endforeach()
 
 gw_program(kat-openssl SOURCES tests/crypto/kat.c tests/crypto/kat_openssl.c LINK godwit-testing DIR tests)
