@@ -23,9 +23,9 @@ struct gwp_link_config {
     uint32_t stall_ms;       /* without a byte; 0: 30 s */
 };
 
-/* What went over the wire. */
+/* What went over the wire: libcurl: bytes of HTTP, heads and bodies, without TLS; common: of TCP, with TLS. */
 struct gwp_link_count {
-    uint64_t requests, connections, received, sent; /* bytes of HTTP, heads and bodies; TLS is not counted */
+    uint64_t requests, connections, received, sent;
 };
 
 struct gwp_link; /* opaque */
