@@ -111,9 +111,11 @@ static void say_text(const struct session *s, enum gw_event event, int reason, u
 
 static void say_json(const struct session *s, enum gw_event event, int reason, uint32_t a, uint32_t b)
 {
-    (void)printf("{\"ms\":%llu,\"event\":\"%s\",\"reason\":\"%s\",\"a\":%u,\"b\":%u}\n",
+    bool ends = event == GW_EVENT_STAGED || event == GW_EVENT_FAILED; /* an attempt: what it has read */
+    (void)printf("{\"ms\":%llu,\"event\":\"%s\",\"reason\":\"%s\",\"a\":%u,\"b\":%u,\"read\":%u}\n",
                  (unsigned long long)(gwp_now_ms() - s->app->started_ms), event_name(event),
-                 reason == 0 ? "" : gw_error_name(reason), (unsigned)a, (unsigned)b);
+                 reason == 0 ? "" : gw_error_name(reason), (unsigned)a, (unsigned)b,
+                 ends ? (unsigned)s->agent.read : 0u);
 }
 
 static void on_event(void *ctx, enum gw_event event, int reason, uint32_t a, uint32_t b)

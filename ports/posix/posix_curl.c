@@ -10,13 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/select.h>
 
 #include "file.h"
 #include "posix_curl_internal.h"
 
 #define CONNECT_MS 10000u
 #define STALL_MS 30000u
-#define CONNECTING_MS 20u /* longest wait while there is no socket yet */
+#define BLIND_MS 20u      /* longest wait while libcurl names no socket */
+#define SOCKETS 4u        /* of one transfer that are waited for: two addresses are tried side by side */
 
 /* ---- The transport -------------------------------------------------------------------------------------- */
 
@@ -287,26 +289,39 @@ static bool is_ready(const struct gwp_curl *c)
     return c->held > 0 || ((c->open || c->reporting) && c->on == NULL);
 }
 
-/* Adds the socket of a transfer to `polled`, and shortens *ms to what libcurl wants. Returns the number added. */
+/*
+ * Adds the sockets of a transfer to `polled`, at most SOCKETS, and shortens *ms to what libcurl wants. Returns the
+ * number added. libcurl names none while it resolves a name, and never one from FD_SETSIZE on: then the wait is short.
+ */
 static nfds_t watch(struct gwp_curl *c, struct pollfd *polled, long *ms)
 {
-    curl_socket_t socket = CURL_SOCKET_BAD;
+    fd_set in, out, bad;
+    nfds_t n = 0;
+    int last = -1;
     long wanted = -1;
+    FD_ZERO(&in);
+    FD_ZERO(&out);
+    FD_ZERO(&bad);
+    (void)curl_multi_fdset(c->on->multi, &in, &out, &bad, &last);
+    for (int fd = 0; fd <= last && n < SOCKETS; fd++) {
+        short events = (short)((FD_ISSET(fd, &in) ? POLLIN : 0) | (FD_ISSET(fd, &out) ? POLLOUT : 0));
+        if (events != 0) {
+            polled[n++] = (struct pollfd){ .fd = fd, .events = events };
+        }
+    }
     (void)curl_multi_timeout(c->on->multi, &wanted);
-    (void)curl_easy_getinfo(c->on->easy, CURLINFO_ACTIVESOCKET, &socket);
-    if (socket == CURL_SOCKET_BAD && (wanted < 0 || wanted > (long)CONNECTING_MS)) {
-        wanted = CONNECTING_MS; /* a name is being resolved, or TCP connects */
+    if (n == 0 && (wanted < 0 || wanted > (long)BLIND_MS)) {
+        wanted = BLIND_MS;
     }
     *ms = wanted >= 0 && wanted < *ms ? wanted : *ms;
-    *polled = (struct pollfd){ .fd = socket, .events = POLLIN };
-    return socket == CURL_SOCKET_BAD ? 0 : 1;
+    return n;
 }
 
 void gwp_curl_wait_any(struct gwp_curl *const *all, size_t count, uint32_t ms)
 {
     long left = ms > INT32_MAX ? INT32_MAX : (long)ms;
     nfds_t n = 0;
-    struct pollfd *polled = calloc(count > 0 ? count : 1, sizeof *polled);
+    struct pollfd *polled = calloc(count * SOCKETS + 1, sizeof *polled);
     for (size_t i = 0; i < count && left > 0; i++) {
         if (is_ready(all[i])) {
             left = 0;
@@ -315,7 +330,7 @@ void gwp_curl_wait_any(struct gwp_curl *const *all, size_t count, uint32_t ms)
         }
     }
     if (left > 0) {
-        (void)poll(polled, n, polled != NULL ? (int)left : (int)CONNECTING_MS);
+        (void)poll(polled, n, polled != NULL ? (int)left : (int)BLIND_MS);
     }
     free(polled);
 }

@@ -15,7 +15,7 @@
  *     wait:MS                                 does nothing for so long
  *
  * A line has: result (name of an error or "OK"), bytes, sha256 of what came, `most` bytes that one request gave, bytes
- * that were `held` when a slow one was not read, the longest call in ms, what the transport counted so far, and why. Nothing is verified here but lengths.
+ * that were `held` when a slow one was not read, the longest call in ms, what the transport counted so far, and why.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -79,7 +79,7 @@ static int die(const char *text)
     exit(2);
 }
 
-/* ---- The trust bundle --------------------------------------------------------------------------------------------- */
+/* ---- The trust bundle ---------------------------------------------------------------------------------------- */
 
 /* Tells the transport, with a bundle that holds the pins and hosts of the command line. */
 static int tell(struct program *p)
@@ -98,7 +98,7 @@ static int tell(struct program *p)
     return p->t.trust(p->t.ctx, &told);
 }
 
-/* ---- Requests ------------------------------------------------------------------------------------------------------- */
+/* ---- Requests -------------------------------------------------------------------------------------------------- */
 
 static int open_request(struct program *p, const struct gw_request *r)
 {
@@ -223,10 +223,10 @@ static void print(struct program *p, const char *command, struct outcome *out)
     gwp_curl_count(p->curl, &c);
     printf("{\"command\": ");
     print_text(command);
-    printf(", \"result\": \"%s\", \"bytes\": %llu, \"most\": %zu, \"asked\": %u, \"sha256\": \"%s\", \"longest_ms\": %.1f",
+    printf(", \"result\": \"%s\", \"bytes\": %llu, \"most\": %zu, \"asked\": %u, \"sha256\": \"%s\"",
            out->error == GW_OK ? "OK" : gw_error_name(out->error), (unsigned long long)out->bytes, out->most,
-           (unsigned)out->requests, hex, p->longest);
-    printf(", \"held\": %llu", (unsigned long long)out->held);
+           (unsigned)out->requests, hex);
+    printf(", \"longest_ms\": %.1f, \"held\": %llu", p->longest, (unsigned long long)out->held);
     printf(", \"requests\": %llu, \"connections\": %llu, \"header\": %llu, \"body\": %llu, \"sent\": %llu, \"why\": ",
            (unsigned long long)c.requests, (unsigned long long)c.connections, (unsigned long long)c.header_bytes,
            (unsigned long long)c.body_bytes, (unsigned long long)c.sent_bytes);
@@ -259,7 +259,7 @@ static void run(struct program *p, const char *command)
     EVP_MD_CTX_free(out.hash);
 }
 
-/* ---- Command line ----------------------------------------------------------------------------------------------------- */
+/* ---- Command line ------------------------------------------------------------------------------------------------ */
 
 static struct gw_span load(struct gwh_buf *buf, const char *path)
 {

@@ -83,7 +83,7 @@ class Repository:
         return name
 
 
-# ---- nginx ----------------------------------------------------------------------------------------------------------
+# ---- nginx -----------------------------------------------------------------------------------------------------
 
 def one_connection(repo, pki):
     with Nginx(TMP / "nginx", repo.folder, *pki.server()) as server:
@@ -137,7 +137,7 @@ def client_certificates(repo, pki):
         check(f"refused at once: {name}", got[0]["result"] == "exit 2" and "client" in got[0]["why"], got)
 
 
-# ---- Certificates with one thing wrong --------------------------------------------------------------------------------
+# ---- Certificates with one thing wrong ---------------------------------------------------------------------------
 
 def signed_by_a_leaf(pki):
     """A server whose certificate was signed by another server's, which is no CA."""
@@ -167,7 +167,8 @@ def certificates(repo, pki):
         ("for clients", pki.server("purpose", purpose=CLIENT), pki.ca, "CERT_PURPOSE", {}),
         ("signed by a leaf", signed_by_a_leaf(pki), pki.ca, "CERT_PURPOSE", {}),
         ("revoked", revoked, pki.ca, "CERT_REVOKED", {"crl": pki.crl([revoked[0]])}),
-        ("revoked, by a device without a clock", revoked, pki.ca, "CERT_REVOKED", {"crl": pki.crl([revoked[0]]), "now": 0}),
+        ("revoked, by a device without a clock", revoked, pki.ca, "CERT_REVOKED",
+         {"crl": pki.crl([revoked[0]]), "now": 0}),
         ("not revoked", pki.server("fine"), pki.ca, "OK", {"crl": pki.crl([revoked[0]])}),
         ("and no CRL of its CA", pki.server("fine"), pki.ca, "TLS", {"crl": other.crl([])}),
         ("from a CA that is unknown", other.server("unknown"), pki.ca, "CERT_UNKNOWN", {}),
@@ -211,7 +212,7 @@ def certificates_later(repo, pki):
                 "offer", resolve=f"updates.example.test:{server.port}:127.0.0.1")
 
 
-# ---- Faults -------------------------------------------------------------------------------------------------------------
+# ---- Faults --------------------------------------------------------------------------------------------------------
 
 # What a payload's second range ends with; the bytes of the first are there by then, and at most half of its own.
 PAYLOAD_FAULTS = {
@@ -298,6 +299,9 @@ def others(server, repo, pki):
     lines = results("a server that closes after every answer", server.url, pki.ca, ["OK"] * 3, "offer", repo.get,
                     "report:9", report="device/v1/report")
     check("costs a connection each", lines[-1]["connections"] == 6, lines)
+    check("and resumes its TLS session", server.resumed > 0, server.resumed)
+    results("pins that change while sessions are kept", server.url, pki.ca, ["OK", "OK", "OK", "OK", "CERT_PIN"],
+            "offer", "offer", "offer", "pin:" + "00" * 32, "offer")
     server.clear()
     lines = results("a reader that is slow", server.url, pki.ca, ["OK"], f"slow:{repo.big}:{BIG}:700")
     check("holds the server back", 0 < lines[0]["held"] <= BUFFER and lines[0]["sha256"] == repo.big, lines)
@@ -317,8 +321,8 @@ def no_server(repo, pki):
         results("a server that says nothing", url, pki.ca, ["TIMEOUT"], "offer", connect=400)
         check("is waited for as long as was said", 0.4 <= time.monotonic() - start < 5)
     results("no server", url, pki.ca, ["TRANSPORT"], "offer")
-    for bad in ("http://localhost", "https://", "https:///x", "https://me@localhost", "https://localhost/?a", "localhost",
-                "https://localhost/#a", "https://local host", "https://[::1]/", "https://localhost:99999",
+    for bad in ("http://localhost", "https://", "https:///x", "https://me@localhost", "https://localhost/?a",
+                "https://localhost/#a", "https://local host", "https://[::1]/", "https://localhost:99999", "localhost",
                 "file:///etc/passwd", "https://localhost/" + "a" * 256):
         got = run(bad, pki.ca, "offer")
         check(f"refused at once: {bad[:40]}", got[0]["result"] == "exit 2" and "no URL" in got[0]["why"], got)
@@ -328,7 +332,7 @@ def no_server(repo, pki):
         check(f"refused at once: {option} that are none", got[0]["result"] == "exit 2", got)
 
 
-# ---- Other hosts ----------------------------------------------------------------------------------------------------------
+# ---- Other hosts -----------------------------------------------------------------------------------------------------
 
 def mtls_server(repo, pki):
     """With TLS 1.2 a client that is refused hears of it in the handshake; in 1.3 the end may overtake the reason."""
@@ -338,7 +342,8 @@ def mtls_server(repo, pki):
 def redirects(repo, pki):
     own = {"cert": pki.client("dev1")[0], "key": pki.client("dev1")[1]}
     with FaultServer(repo.folder, *pki.server(), client_ca=pki.ca) as server, \
-            FaultServer(repo.folder, *pki.server()) as cdn, mtls_server(repo, pki) as mtls:
+            FaultServer(repo.folder, *pki.server()) as cdn, \
+            mtls_server(repo, pki) as mtls:
         there, strict = (s.url.replace("localhost", "127.0.0.1") for s in (cdn, mtls))
         cases = [  # name, options of the fault, hosts of the bundle, result
             ("to itself", {"to": "self", "at": 1}, [], "OK"),
@@ -347,7 +352,8 @@ def redirects(repo, pki):
             ("to a host that is listed, in capitals", {"to": there.replace("https", "HTTPS")}, ["127.0.0.1"], "OK"),
             ("to a host that is not", {"to": there}, ["cdn.example"], "REDIRECT"),
             ("to a host of no list", {"to": there}, [], "REDIRECT"),
-            ("to a host that only looks so", {"to": f"https://127.0.0.1@localhost:{cdn.port}"}, ["127.0.0.1"], "REDIRECT"),
+            ("to a host that only looks so", {"to": f"https://127.0.0.1@localhost:{cdn.port}"}, ["127.0.0.1"],
+             "REDIRECT"),
             ("to http", {"to": f"http://localhost:{cdn.port}"}, [], "REDIRECT"),
             ("to a file", {"to": "file://"}, [], "REDIRECT"),
             ("to somewhere without a scheme", {"to": f"//127.0.0.1:{cdn.port}"}, ["127.0.0.1"], "REDIRECT"),
@@ -362,7 +368,8 @@ def redirects(repo, pki):
             server.clear()
             server.set("redirect", only="^/payloads", **fault)
             before = cdn.connections
-            lines = results(f"a redirect {name}", server.url, pki.ca, ["OK", result], "offer", repo.get, host=hosts, **own)
+            lines = results(f"a redirect {name}", server.url, pki.ca, ["OK", result], "offer", repo.get, host=hosts,
+                            **own)
             good = lines[-1].get("sha256") == repo.small if result == "OK" else lines[-1]["bytes"] == 0
             check(f"a redirect {name}: bytes", good and (result != "REDIRECT" or cdn.connections == before), lines)
         check("three redirects and no more", loop_length(server, repo, pki, own) == 4)

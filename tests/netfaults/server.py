@@ -7,7 +7,7 @@
         server.set("delay", seconds=0.2, device="dev1")     counted for the device with this client certificate
         server.clear()                      no faults any more, and the count starts again
         server.requests                     what was asked, as Request tuples, in order
-        server.connections                  how many TCP connections came
+        server.connections, .resumed        how many TCP connections came; how many TLS sessions were resumed
         server.reports                      folder with the bodies of reports, one file each
 
 A request that no fault is set for is answered as nginx would: ranges, entity tags, If-None-Match, keep-alive. The
@@ -122,6 +122,7 @@ class Connection:
         if self.server.context is None:
             return
         self.sock = self.server.context.wrap_socket(self.sock, server_side=True)
+        self.server.resumed += self.sock.session_reused
         subject = dict(pair for group in (self.sock.getpeercert() or {}).get("subject", ()) for pair in group)
         self.device = subject.get("commonName", "")
 
@@ -167,7 +168,8 @@ class Connection:
         head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")
         method, path, _ = lines[0].split(" ")
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        fields = [line.partition(":") for line in lines[1:]]
+        headers = {name.strip().lower(): value.strip() for name, _, value in fields}
         size = int(headers.get("content-length", "0"))
         if size > BODY_MAX:
             raise Hangup()
@@ -204,7 +206,7 @@ class FaultServer:
         self.stopping = threading.Event()
         self.lock = threading.RLock()
         self.faults, self.requests, self.open = [], [], set()
-        self.connections = 0
+        self.connections = self.resumed = 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self.listener.getsockname()[1]
         self.url = f"{'https' if cert else 'http'}://localhost:{self.port}"
@@ -353,7 +355,8 @@ def parse_fault(text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog="faults: " + ", ".join(faults.names()))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0],
+                                     epilog="faults: " + ", ".join(faults.names()))
     parser.add_argument("folder")
     parser.add_argument("--cert", help="PEM; without it a CA is made in --pki")
     parser.add_argument("--key")
