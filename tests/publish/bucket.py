@@ -37,7 +37,8 @@ def publish(s):
         s.holds("a payload may be kept by caches", "immutable" in payload.headers["cache-control"])
         s.holds("and carries its digest",
                 payload.headers["x-amz-meta-sha256"] == hashlib.sha256(payload.data).hexdigest())
-        s.holds("an offer may not", "no-cache" in s3.objects[f"updates/fleet/one/{done['offer']}"].headers["cache-control"])
+        offer = s3.objects[f"updates/fleet/one/{done['offer']}"]
+        s.holds("an offer may not", "no-cache" in offer.headers["cache-control"])
         again = s.publish("rel", WHERE, env=env)
         s.holds("a second time puts nothing", again["bytes put"] == 0 and len(puts(s3)) == 3)
         s.publish("rel2", WHERE, env=env)
@@ -118,7 +119,8 @@ def faults(s):
         s.holds("the old one is offered", list(offered(s.listing(WHERE, env=env)).values()) == ["1.0.0"])
         s3.faults.clear()
         done = s.publish("rel2", WHERE, env=env)
-        s.holds("the next run puts the offer alone", done["payloads put"] == 0 and done["bytes put"] == done["offer bytes"])
+        s.holds("the next run puts the offer alone",
+                done["payloads put"] == 0 and done["bytes put"] == done["offer bytes"])
         url = s3.url
     s.check("nobody listens", 3, "check AWS_ENDPOINT_URL", f"godwit release list --from {WHERE}",
             {**env, "AWS_ENDPOINT_URL": url})

@@ -149,7 +149,8 @@ def full(s):
 
 def mount(folder):
     Path(folder).mkdir()
-    return subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True).returncode == 0
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]
+    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 # ---- A hostile place -------------------------------------------------------------------------------------------------
@@ -191,7 +192,7 @@ def hostile(s):
     s.holds("steers no terminal", "\x1b" not in said)
     s.publish("rel", "trap")
     s.holds("and is mended", json.loads(description.read_text())["version"] == "1.0.0")
-    s.check("neither folder nor bucket", 2, "neither a folder nor a bucket", PUBLISH.format("rel", "http://localhost/x"))
+    s.check("neither folder nor bucket", 2, "neither a folder nor a bucket", PUBLISH.format("rel", "http://x/y"))
     Path("plain").write_text("")
     s.check("a file instead of a folder", 3, "plain", PUBLISH.format("rel", "plain"))
     s.check("a folder below nothing", 3, "No such file", PUBLISH.format("rel", "no/where"))
