@@ -14,6 +14,7 @@
 
 #include "cose.h"
 #include "publish.h"
+#include "s3.h"
 #include "uuid.h"
 
 /* ---- A store in memory ------------------------------------------------------------------------------------------- */
@@ -395,6 +396,30 @@ static void test_heads(void **state)
     assert_non_null(strstr(told, "serial 8"));
 }
 
+/* What a service answers, cut off after every byte: in a buffer of exactly that size. */
+static void test_xml(void **state)
+{
+    static const char text[] = "<E><Code>A</Code><Size></Size><Code>BC</Code></E>";
+    size_t at = 0;
+    (void)state;
+    for (size_t n = 0; n < sizeof text; n++) {
+        uint8_t *p = malloc(n > 0 ? n : 1);
+        assert_non_null(p);
+        memcpy(p, text, n);
+        at = 0;
+        struct gw_span code = gwh_s3_element((struct gw_span){p, n}, "Code", &at);
+        assert_int_equal(code.n, n >= 17 ? 1 : 0);
+        at = 0;
+        assert_int_equal(gwh_s3_element((struct gw_span){p, n}, "Size", &at).n, 0);
+        free(p);
+    }
+    const struct gw_span all = {(const uint8_t *)text, sizeof text - 1};
+    at = 0;
+    assert_memory_equal(gwh_s3_element(all, "Code", &at).p, "A", 1);
+    assert_memory_equal(gwh_s3_element(all, "Code", &at).p, "BC", 2);
+    assert_null(gwh_s3_element(all, "Code", &at).p);
+}
+
 /* Grants as large as they may be, to pre-shared keys by names of 32 bytes. */
 static void add_grants(struct gwh_release *r, const uint8_t cek[16])
 {
@@ -570,6 +595,7 @@ int main(void)
         cmocka_unit_test(test_heads),          cmocka_unit_test(test_payload_base),
         cmocka_unit_test(test_changed_meanwhile), cmocka_unit_test(test_list),
         cmocka_unit_test(test_names),          cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_xml),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
