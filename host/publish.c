@@ -64,6 +64,10 @@ static int check_name(const struct publishing *k)
 static int check_grants(const struct publishing *k)
 {
     const struct gwh_release *r = k->p->release;
+    if (r->grant_count > 0 && r->m.key_check.n == 0) {
+        return gwh_fail(k->err, GWH_REFUSED, "%s is not encrypted and holds grants: they are of another release",
+                        r->folder);
+    }
     if (r->grant_count <= GW_GRANTS_MAX) {
         return GWH_OK;
     }

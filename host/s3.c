@@ -298,6 +298,15 @@ static void note_head(struct transfer *t)
     }
 }
 
+/* A certificate that is refused is told as one, whichever of its faults OpenSSL named last. */
+static CURLcode perform(CURL *curl)
+{
+    long verdict = 0;
+    CURLcode code = curl_easy_perform(curl);
+    (void)curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &verdict);
+    return code == CURLE_SSL_CONNECT_ERROR && verdict != 0 ? CURLE_PEER_FAILED_VERIFICATION : code;
+}
+
 static CURLcode try_once(struct transfer *t, const char *url)
 {
     CURLcode code = CURLE_ABORTED_BY_CALLBACK;
@@ -309,7 +318,7 @@ static CURLcode try_once(struct transfer *t, const char *url)
     }
     struct curl_slist *list = headers(t->q->item);
     if (prepare(t, url, list)) {
-        code = curl_easy_perform(t->s3->curl);
+        code = perform(t->s3->curl);
         (void)curl_easy_getinfo(t->s3->curl, CURLINFO_RESPONSE_CODE, &t->a->status);
         if (code == CURLE_OK && strcmp(t->q->method, "HEAD") == 0) {
             note_head(t);
@@ -402,7 +411,7 @@ static bool passes(CURLcode code, long status)
     static const CURLcode way[] = {CURLE_COULDNT_CONNECT,      CURLE_COULDNT_RESOLVE_HOST, CURLE_PARTIAL_FILE,
                                    CURLE_OPERATION_TIMEDOUT,   CURLE_GOT_NOTHING,          CURLE_SEND_ERROR,
                                    CURLE_RECV_ERROR,           CURLE_SEND_FAIL_REWIND,     CURLE_UPLOAD_FAILED,
-                                   CURLE_COULDNT_RESOLVE_PROXY};
+                                   CURLE_COULDNT_RESOLVE_PROXY, CURLE_SSL_CONNECT_ERROR};
     for (size_t i = 0; i < sizeof way / sizeof *way; i++) {
         if (code == way[i]) {
             return true;

