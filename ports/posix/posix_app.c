@@ -126,7 +126,8 @@ static void on_event(void *ctx, enum gw_event event, int reason, uint32_t a, uin
     }
     (s->app->run->json ? say_json : say_text)(s, event, reason, a, b);
     (void)fflush(stdout);
-    if (event == GW_EVENT_NOTHING || (event == GW_EVENT_FAILED && reason > -GW_ERR_LINK_TRUST)) {
+    /* A verdict on a release ends a wait for one; an offer that was damaged on its way does not. */
+    if (event == GW_EVENT_NOTHING || (event == GW_EVENT_FAILED && reason >= -GW_ERR_SIGNATURE)) {
         s->quiet++;
     } else if (event == GW_EVENT_STAGED || event == GW_EVENT_FAILED) {
         s->quiet = 0;
@@ -254,7 +255,7 @@ static void misbehave(const struct session *s, uint64_t running_ms)
 {
     bool trial = s->app->boot.state == GW_TRYING;
     if ((trial && s->behaviour == GWP_CRASHES) ||
-        (!trial && s->behaviour == GWP_CRASHES_LATER && running_ms >= LATER_MS)) {
+        (!s->agent.trial && s->behaviour == GWP_CRASHES_LATER && running_ms >= LATER_MS)) {
         (void)kill(getpid(), SIGKILL);
     }
     while (trial && s->behaviour == GWP_HANGS) {
