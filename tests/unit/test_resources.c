@@ -134,8 +134,8 @@ static void requests_are_read_strictly(void **state)
         json_decref(o);
     }
     struct gwh_error err = {0};
-    json_t *o = json_loads("{\"id\":\"a\",\"class\":\"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\",\"kids\":[\"6d696e65\",\"00\"]}", 0,
-                           NULL);
+    json_t *o = json_loads(
+        "{\"id\":\"a\",\"class\":\"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\",\"kids\":[\"6d696e65\",\"00\"]}", 0, NULL);
     assert_int_equal(gws_device_request(&d, o, &err), GWH_OK);
     assert_int_equal(d.kids_n, 7);
     assert_memory_equal(d.kids, "\x04mine\x01\x00", 7);
@@ -256,7 +256,8 @@ static void an_import_is_all_or_none(void **state)
     struct gwh_error err = {0};
     (void)state;
     assert_int_equal(edit(gws_devices_import, NULL,
-                          "{\"devices\":[{\"id\":\"a\"," CLASS ",\"tags\":[\"x\",\"y\"]},{\"id\":\"b\"," CLASS "}]}", &a),
+                          "{\"devices\":[{\"id\":\"a\"," CLASS ",\"tags\":[\"x\",\"y\"]},{\"id\":\"b\"," CLASS "}]}",
+                          &a),
                      GWH_OK);
     json_decref(a);
     assert_int_equal(edit(gws_devices_import, NULL,
@@ -368,8 +369,10 @@ static char *release_request(uint32_t sequence, bool with_head)
     memset(image, (int)sequence, sizeof image);
     payload = (struct gw_payload){.frame_size = 4096};
     gwh_buf_free(&file);
-    assert_int_equal(gwh_payload_make(&file, gwh_openssl()->gw, (struct gw_span){NULL, 0}, (struct gwh_position){0, 0, 0},
-                                      (struct gw_span){image, sizeof image}, &payload), GW_OK);
+    assert_int_equal(gwh_payload_make(&file, gwh_openssl()->gw, (struct gw_span){ NULL, 0 },
+                                      (struct gwh_position){ 0, 0, 0 }, (struct gw_span){ image, sizeof image },
+                                      &payload),
+                     GW_OK);
     assert_int_equal(gw_sha256(gwh_openssl()->gw, image, sizeof image, variant.digest), GW_OK);
     gwh_hex(payload_hex, payload.name, 32);
     *m = (struct gwh_manifest){.epoch = 2, .sequence = sequence, .version = "2.0", .components = &component,
@@ -468,7 +471,8 @@ static void what_devices_would_refuse_is_refused(void **state)
     char *request = release_request(40, false);
     s.w.trust_is.version = 6;
     s.w.trust_is.epoch = 1;
-    assert_int_equal(put_trust(&s.w.root[0], &s.w.root[1]), GWH_OK); /* the bundle's epoch is older than the release's */
+    assert_int_equal(put_trust(&s.w.root[0], &s.w.root[1]),
+                     GWH_OK); /* the bundle's epoch is older than the release's */
     assert_int_equal(edit(gws_release_begin, NULL, request, NULL), GWH_REFUSED);
     assert_int_equal(why.reason, GW_ERR_EPOCH);
     s.w.trust_is.version = 7;
@@ -614,8 +618,8 @@ static void tokens_are_told_once_and_end(void **state)
     struct gws_server server = {.base = NULL};
     char who[64], token[GWS_TOKEN_MAX];
     (void)state;
-    assert_int_equal(edit(gws_token_create, NULL, "{\"name\":\"ci\",\"role\":\"publisher\",\"expires\":1700000100}", &a),
-                     GWH_OK);
+    assert_int_equal(
+        edit(gws_token_create, NULL, "{\"name\":\"ci\",\"role\":\"publisher\",\"expires\":1700000100}", &a), GWH_OK);
     snprintf(token, sizeof token, "%s", text(a, "token"));
     assert_int_equal(strlen(token), 47);
     assert_int_equal(edit(gws_token_create, NULL, "{\"name\":\"ci\",\"role\":\"admin\",\"expires\":1600000000}", NULL),
@@ -675,7 +679,8 @@ static void edits_reach_memory_and_devices(void **state)
     new_rollout(digest, id);
     assert_int_equal(gws_db_open(&server.db, s.path, server.base, &err), GWH_OK);
     assert_int_equal(gws_fleet_load(&server.fleet, gws_db_reader(server.db), &err), GWH_OK);
-    submit(&server, new_edit(gws_devices_import, NULL, "{\"devices\":[{\"id\":\"a\"," CLASS "}],\"token\":true}", none));
+    submit(&server,
+           new_edit(gws_devices_import, NULL, "{\"devices\":[{\"id\":\"a\"," CLASS "}],\"token\":true}", none));
     assert_int_equal(finished_result, GWH_OK);
     assert_non_null(gws_fleet_device(server.fleet, "a"));
     assert_int_equal(stub.notified, 0);
