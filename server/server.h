@@ -19,21 +19,21 @@
 #include "http.h"
 
 struct gws_config {
-    char data[GWH_PATH_MAX];         /* folder of database and blobs */
-    char trust[GWH_PATH_MAX];        /* trust bundle of the fleet: releases are checked by it; may be changed by API */
-    char roots[GWH_PATH_MAX];        /* public keys of the roots that sign it */
+    char data[GWH_PATH_MAX];  /* folder of database and blobs */
+    char trust[GWH_PATH_MAX]; /* trust bundle of the fleet: releases are checked by it; may be changed by API */
+    char roots[GWH_PATH_MAX]; /* public keys of the roots that sign it */
     struct {
         char listen[80], certificate[GWH_PATH_MAX], key[GWH_PATH_MAX], client_ca[GWH_PATH_MAX], crl[GWH_PATH_MAX];
         struct gws_limits limits;
-    } door[4];                       /* in the order of the bits of enum gws_door; listen "": closed */
-    bool first_sight;                /* a certificate of the device CA makes its device known; else only by import */
-    char first_sight_class[33];      /* hex: of devices that become known so */
-    char payload_base[256];          /* URL that offers name; "": beside the offer */
-    uint32_t link_seconds;           /* payload links expire after that; 0: they do not */
-    uint32_t next_look_s;            /* that devices are told; jitter of an eighth is added */
+    } door[4];                  /* in the order of the bits of enum gws_door; listen "": closed */
+    bool first_sight;           /* a certificate of the device CA makes its device known; else only by import */
+    char first_sight_class[33]; /* hex: of devices that become known so */
+    char payload_base[256];     /* URL that offers name; "": beside the offer */
+    uint32_t link_seconds;      /* payload links expire after that; 0: they do not */
+    uint32_t next_look_s;       /* that devices are told; jitter of an eighth is added */
     bool log_json;
     struct {
-        char host[128];              /* "": no MQTT */
+        char host[128]; /* "": no MQTT */
         uint16_t port;
         char ca[GWH_PATH_MAX], certificate[GWH_PATH_MAX], key[GWH_PATH_MAX];
     } mqtt;
@@ -93,9 +93,21 @@ void gws_event(struct gws_server *s, const char *type, json_t *data);
 /* ---- metrics.c --------------------------------------------------------------------------------------------------- */
 
 enum gws_metric {
-    GWS_M_LOOKS, GWS_M_LOOKS_UNCHANGED, GWS_M_LOOKS_NOTHING, GWS_M_PAYLOAD_REQUESTS, GWS_M_PAYLOAD_BYTES,
-    GWS_M_REPORTS, GWS_M_REPORTS_REFUSED, GWS_M_REFUSED, GWS_M_NOTIFIED, GWS_M_CONNECTIONS, GWS_M_HANDSHAKES,
-    GWS_M_RESUMED, GWS_M_COMMITS, GWS_M_CHANGES, GWS_METRICS
+    GWS_M_LOOKS,
+    GWS_M_LOOKS_UNCHANGED,
+    GWS_M_LOOKS_NOTHING,
+    GWS_M_PAYLOAD_REQUESTS,
+    GWS_M_PAYLOAD_BYTES,
+    GWS_M_REPORTS,
+    GWS_M_REPORTS_REFUSED,
+    GWS_M_REFUSED,
+    GWS_M_NOTIFIED,
+    GWS_M_CONNECTIONS,
+    GWS_M_HANDSHAKES,
+    GWS_M_RESUMED,
+    GWS_M_COMMITS,
+    GWS_M_CHANGES,
+    GWS_METRICS
 };
 void gws_count(enum gws_metric m, uint64_t n);
 
