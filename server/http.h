@@ -23,13 +23,12 @@ enum gws_door {
 };
 
 enum gws_role { /* of an administration token; each may do what those before it may */
-                GWS_ROLE_NONE,
-                GWS_ROLE_VIEWER,
-                GWS_ROLE_PUBLISHER, /* releases */
-                GWS_ROLE_OPERATOR,  /* devices, rollouts */
-                GWS_ROLE_ADMIN,     /* tokens, classes, deletion */
-                GWS_ROLE_ANYBODY =
-                    100, /* of a route: no token is needed. Said by name: a role left out opens no door */
+    GWS_ROLE_NONE,
+    GWS_ROLE_VIEWER,
+    GWS_ROLE_PUBLISHER, /* releases */
+    GWS_ROLE_OPERATOR,  /* devices, rollouts */
+    GWS_ROLE_ADMIN,     /* tokens, classes, deletion */
+    GWS_ROLE_ANYBODY = 100, /* of a route: no token is needed. Said by name: a role left out opens no door */
 };
 
 struct gws_server;
@@ -38,31 +37,31 @@ struct gws_server;
 struct gws_call {
     struct gws_server *server;
     enum gws_door door;
-    const char *method;      /* "GET" */
-    const char *path;        /* as it came, checked: no escapes, no "..", no empty parts */
-    const char *argument[3]; /* what the {} of the route's pattern matched */
-    struct gw_span body;     /* whole; at most the route's body_max */
-    char address[64];        /* of the client */
+    const char *method;       /* "GET" */
+    const char *path;         /* as it came, checked: no escapes, no "..", no empty parts */
+    const char *argument[3];  /* what the {} of the route's pattern matched */
+    struct gw_span body;      /* whole; at most the route's body_max */
+    char address[64];         /* of the client */
     /* Who it is. */
     char device[GW_DEVICE_ID_MAX + 1]; /* DEVICES, TOKENS: the device, known and enabled; "" elsewhere */
-    struct gw_pubkey key;              /* of its certificate (P-256); x.n 0: it came with a token */
+    struct gw_pubkey key;     /* of its certificate (P-256); x.n 0: it came with a token */
     uint8_t key_bytes[64];
-    enum gws_role role; /* ADMIN */
-    char who[64];       /* ADMIN: name of the token, for the audit log */
-    void *own;          /* the handler's, between its steps */
-    void *library;      /* http.c's */
+    enum gws_role role;       /* ADMIN */
+    char who[64];             /* ADMIN: name of the token, for the audit log */
+    void *own;                /* the handler's, between its steps */
+    void *library;            /* http.c's */
 };
 
 struct gws_route {
-    unsigned doors; /* bits of enum gws_door */
+    unsigned doors;         /* bits of enum gws_door */
     const char *method;
-    const char *pattern; /* "/api/v1/devices/{}": a {} matches one part */
-    enum gws_role role;  /* least, at the door ADMIN; NONE: nobody gets in there */
-    uint32_t body_max;   /* bytes; larger: 413, before it is read. 0: no body */
-    bool unmetered;      /* does not count as one of a device's requests per minute: ranges of payloads */
+    const char *pattern;    /* "/api/v1/devices/{}": a {} matches one part */
+    enum gws_role role;     /* least, at the door ADMIN; NONE: nobody gets in there */
+    uint32_t body_max;      /* bytes; larger: 413, before it is read. 0: no body */
+    bool unmetered;         /* does not count as one of a device's requests per minute: ranges of payloads */
     void (*run)(struct gws_call *call);
-    const char *summary; /* for the OpenAPI document */
-    const char *query;   /* "tag=,limit=": names of query parameters, or NULL: none. Others: 400 */
+    const char *summary;    /* for the OpenAPI document */
+    const char *query;      /* "tag=,limit=": names of query parameters, or NULL: none. Others: 400 */
 };
 /* Tables of routes, each ended by a method NULL; each resource has one. Ended by NULL. In routes.c. The first that
  * matches serves; GET serves HEAD too. */
@@ -110,8 +109,8 @@ struct gws_limits {        /* 0: the default in brackets */
 };
 struct gws_door_config {
     enum gws_door door;
-    const char *listen; /* "address:port"; port 0: any, for tests */
-    SSL_CTX *tls;       /* NULL: no TLS; only for loopback addresses, behind a proxy */
+    const char *listen;    /* "address:port"; port 0: any, for tests */
+    SSL_CTX *tls;          /* NULL: no TLS; only for loopback addresses, behind a proxy */
     struct gws_limits limits;
 };
 struct gws_http;

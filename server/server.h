@@ -19,27 +19,29 @@
 #include "http.h"
 
 struct gws_config {
-    char data[GWH_PATH_MAX];  /* folder of database and blobs */
-    char trust[GWH_PATH_MAX]; /* trust bundle of the fleet: releases are checked by it; may be changed by API */
-    char roots[GWH_PATH_MAX]; /* public keys of the roots that sign it */
+    char data[GWH_PATH_MAX];         /* folder of database and blobs */
+    char trust[GWH_PATH_MAX];        /* trust bundle of the fleet: releases are checked by it; may be changed by API */
+    char roots[GWH_PATH_MAX];        /* public keys of the roots that sign it */
     struct {
         char listen[80], certificate[GWH_PATH_MAX], key[GWH_PATH_MAX], client_ca[GWH_PATH_MAX], crl[GWH_PATH_MAX];
         struct gws_limits limits;
-    } door[4];                  /* in the order of the bits of enum gws_door; listen "": closed */
-    bool first_sight;           /* a certificate of the device CA makes its device known; else only by import */
-    char first_sight_class[33]; /* hex: of devices that become known so */
-    char payload_base[256];     /* URL that offers name; "": beside the offer */
-    uint32_t link_seconds;      /* payload links expire after that; 0: they do not */
-    uint32_t next_look_s;       /* that devices are told; jitter of an eighth is added */
+    } door[4];                       /* in the order of the bits of enum gws_door; listen "": closed */
+    bool first_sight;                /* a certificate of the device CA makes its device known; else only by import */
+    char first_sight_class[33];      /* hex: of devices that become known so */
+    char payload_base[256];          /* URL that offers name; "": beside the offer */
+    uint32_t link_seconds;           /* payload links expire after that; 0: they do not */
+    uint32_t next_look_s;            /* that devices are told; jitter of an eighth is added */
     bool log_json;
     struct {
-        char host[128]; /* "": no MQTT */
+        char host[128];              /* "": no MQTT */
         uint16_t port;
         char ca[GWH_PATH_MAX], certificate[GWH_PATH_MAX], key[GWH_PATH_MAX];
     } mqtt;
 };
 /* Reads it; every option is in one table, which also prints the example that `godwit server init` writes. */
 int gws_config_read(struct gws_config *c, const char *path, struct gwh_error *err);
+void gws_config_defaults(struct gws_config *c);
+/* values: NULL, or what was made of the defaults. What differs from them stands there, the rest as comments. */
 void gws_config_example(FILE *out, const struct gws_config *values);
 
 struct gws_mqtt;
@@ -56,6 +58,7 @@ struct gws_server {
     struct gws_events *events; /* who listens to server-sent events */
     uint8_t link_key[32];      /* MACs expiring links; from the database, made once */
     int64_t started;           /* seconds since 1970 */
+    int64_t seen_flushed;      /* offers.c: when sightings of devices were last written down */
 };
 
 int64_t gws_now(void); /* seconds since 1970 */
@@ -65,7 +68,7 @@ void gws_log(const struct gws_server *s, const char *event, ...) __attribute__((
 
 /* ---- What http_route.c asks to know who somebody is -------------------------------------------------------------- */
 
-/* devices.c: a certificate of the device CA whose device (call->device, call->key_bytes) is not known, and
+/* first_sight.c: a certificate of the device CA whose device (call->device, call->key_bytes) is not known, and
  * config.first_sight is on. GWH_OK: it makes it known and calls gws_call_again(), now or later, or answers itself.
  * GWH_REFUSED: 403 is answered. */
 int gws_device_first_sight(struct gws_call *call);
@@ -74,6 +77,9 @@ int gws_device_first_sight(struct gws_call *call);
 enum gws_role gws_token_role(struct gws_server *s, const char *token, char who[64]);
 
 /* ---- payloads.c -------------------------------------------------------------------------------------------------- */
+
+/* The key of expiring links: s->link_key from the database, made and stored at the first start. Runs the loop. */
+int gws_payload_key(struct gws_server *s, struct gwh_error *err);
 
 /* The query of an expiring link to a payload, "?expires=N&mac=HEX"; "" if links do not expire. */
 #define GWS_LINK_QUERY_MAX 112
@@ -93,21 +99,9 @@ void gws_event(struct gws_server *s, const char *type, json_t *data);
 /* ---- metrics.c --------------------------------------------------------------------------------------------------- */
 
 enum gws_metric {
-    GWS_M_LOOKS,
-    GWS_M_LOOKS_UNCHANGED,
-    GWS_M_LOOKS_NOTHING,
-    GWS_M_PAYLOAD_REQUESTS,
-    GWS_M_PAYLOAD_BYTES,
-    GWS_M_REPORTS,
-    GWS_M_REPORTS_REFUSED,
-    GWS_M_REFUSED,
-    GWS_M_NOTIFIED,
-    GWS_M_CONNECTIONS,
-    GWS_M_HANDSHAKES,
-    GWS_M_RESUMED,
-    GWS_M_COMMITS,
-    GWS_M_CHANGES,
-    GWS_METRICS
+    GWS_M_LOOKS, GWS_M_LOOKS_UNCHANGED, GWS_M_LOOKS_NOTHING, GWS_M_PAYLOAD_REQUESTS, GWS_M_PAYLOAD_BYTES,
+    GWS_M_REPORTS, GWS_M_REPORTS_REFUSED, GWS_M_REFUSED, GWS_M_NOTIFIED, GWS_M_CONNECTIONS, GWS_M_HANDSHAKES,
+    GWS_M_RESUMED, GWS_M_COMMITS, GWS_M_CHANGES, GWS_METRICS
 };
 void gws_count(enum gws_metric m, uint64_t n);
 
