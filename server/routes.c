@@ -3,8 +3,8 @@
  */
 #include "routes.h"
 
+#include "offers.h"
+
 const struct gws_route *const gws_routes[] = {
-    gws_payload_routes,
-    gws_metrics_routes,
-    NULL,
+    gws_offer_routes, gws_report_routes, gws_payload_routes, gws_metrics_routes, gws_event_routes, NULL,
 };

@@ -95,6 +95,8 @@ int gws_audit(sqlite3 *db, struct gwh_error *err, const char *who, const char *w
 
 /* type: "report", "rollout", "device", "release"; takes the reference. */
 void gws_event(struct gws_server *s, const char *type, json_t *data);
+void gws_events_ping(struct gws_server *s); /* now and then, so that nobody on the way takes a stream for dead */
+void gws_events_free(struct gws_server *s); /* after gws_http_free() */
 
 /* ---- metrics.c --------------------------------------------------------------------------------------------------- */
 
