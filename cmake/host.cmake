@@ -104,3 +104,5 @@ endforeach()
 
 gw_program(patch_decode SOURCES bench/patch/decode.c LINK godwit-host DIR bench)
 gw_program(agents SOURCES bench/agent/agents.c LINK godwit-posix DIR bench)
+gw_program(server-client SOURCES bench/server/client.c LINK OpenSSL::SSL Threads::Threads DIR bench)
+target_compile_definitions(server-client PRIVATE _GNU_SOURCE)
