@@ -3,8 +3,8 @@
 
     bench/server/run.py BIN [--rounds 5] [--quick]        BIN: build/host
 
-Both servers do the same work in interleaved rounds, pinned to one core, with the client on the other. What counts is the
-CPU time of the server's process for each operation (/proc/PID/task/*/schedstat), as a ratio; medians of the rounds.
+Both servers do the same work in interleaved rounds, pinned to one core, with the client on the other. What counts is
+the CPU time of the server's process for each operation (/proc/PID/task/*/schedstat), as a ratio; medians of the rounds.
 Exits with 1 when a target is missed."""
 import argparse
 import hashlib
