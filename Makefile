@@ -115,10 +115,11 @@ bench-agent: ## 1 000 devices update at once from nginx: bytes, retries, time; D
 	@$(call preset,host)
 	@bench/agent/run.py $(BUILD)/host --devices $(or $(DEVICES),1000)
 
-bench-server: ## the server: durable reports per second, memory of the fleet
-	$(call deps,build)
-	@$(call preset,host,bench-reports)
-	@rm -rf $(BUILD)/bench-server && $(BUILD)/host/bench/bench-reports $(BUILD)/bench-server
+bench-server: ## the server: durable reports; downloads, looks, handshakes, memory against nginx; ROUNDS=n
+	$(call deps,test)
+	@$(call preset,host)
+	@rm -rf $(BUILD)/bench-server; missed=0; $(BUILD)/host/bench/bench-reports $(BUILD)/bench-server || missed=1; \
+	bench/server/run.py $(BUILD)/host --rounds $(or $(ROUNDS),5) || missed=1; exit $$missed
 
 bench-boot: ## the emulated board from reset to an image of 128 KB
 	$(call deps,test)

@@ -40,6 +40,8 @@ struct gws_config {
 };
 /* Reads it; every option is in one table, which also prints the example that `godwit server init` writes. */
 int gws_config_read(struct gws_config *c, const char *path, struct gwh_error *err);
+void gws_config_defaults(struct gws_config *c);
+/* values: NULL, or what was made of the defaults. What differs from them stands there, the rest as comments. */
 void gws_config_example(FILE *out, const struct gws_config *values);
 
 struct gws_mqtt;
@@ -76,6 +78,9 @@ enum gws_role gws_token_role(struct gws_server *s, const char *token, char who[6
 
 /* ---- payloads.c -------------------------------------------------------------------------------------------------- */
 
+/* The key of expiring links: s->link_key from the database, made and stored at the first start. Runs the loop. */
+int gws_payload_key(struct gws_server *s, struct gwh_error *err);
+
 /* The query of an expiring link to a payload, "?expires=N&mac=HEX"; "" if links do not expire. */
 #define GWS_LINK_QUERY_MAX 112
 void gws_payload_link(const struct gws_server *s, const uint8_t name[32], int64_t now, char out[GWS_LINK_QUERY_MAX]);
@@ -90,6 +95,8 @@ int gws_audit(sqlite3 *db, struct gwh_error *err, const char *who, const char *w
 
 /* type: "report", "rollout", "device", "release"; takes the reference. */
 void gws_event(struct gws_server *s, const char *type, json_t *data);
+void gws_events_ping(struct gws_server *s); /* now and then, so that nobody on the way takes a stream for dead */
+void gws_events_free(struct gws_server *s); /* after gws_http_free() */
 
 /* ---- metrics.c --------------------------------------------------------------------------------------------------- */
 
