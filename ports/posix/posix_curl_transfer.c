@@ -342,7 +342,7 @@ static int error_of(const struct gwp_curl *c, CURLcode code)
             return codes[i].error;
         }
     }
-    bool chunk = code == CURLE_RECV_ERROR && strstr(c->said, "chunked-encoding") != NULL; /* has no code of its own */
+    bool chunk = code == CURLE_RECV_ERROR && strstr(c->said, "chunk") != NULL; /* libcurl has no code for it */
     return c->tls.alert ? GW_ERR_TLS : chunk ? GW_ERR_HTTP : GW_ERR_TRANSPORT;
 }
 

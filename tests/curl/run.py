@@ -154,7 +154,7 @@ def signed_by_a_leaf(pki):
 
 def certificates(repo, pki):
     other, old = Pki(TMP / "other"), Pki(TMP / "old", days=(-30, -1))
-    revoked = pki.server("revoked")
+    revoked, pinned = pki.server("revoked"), pki.server("pinned")
     right, wrong = pki.pin(), other.pin()
     cases = [  # name, certificate, roots, result, options
         ("expired", pki.server("expired", days=(-30, -1)), pki.ca, "CERT_EXPIRED", {}),
@@ -174,6 +174,7 @@ def certificates(repo, pki):
         ("from a CA that is unknown", other.server("unknown"), pki.ca, "CERT_UNKNOWN", {}),
         ("from a CA that is unknown, without a clock", other.server("unknown"), pki.ca, "CERT_UNKNOWN", {"now": 0}),
         ("with another CA pinned", pki.server("fine"), pki.ca, "CERT_PIN", {"pin": wrong}),
+        ("that is pinned itself, and no CA", pinned, pki.ca, "CERT_PIN", {"pin": pki.pin(pinned[0])}),
         ("with its CA pinned, among others", pki.server("fine"), pki.ca, "OK", {"pin": [wrong, right]}),
         ("and a clock in the past", pki.server("fine"), pki.ca, "CERT_EARLY", {"now": 1000}),
         ("and a clock in the future", pki.server("fine"), pki.ca, "CERT_EXPIRED", {"now": 0xffffffff}),
