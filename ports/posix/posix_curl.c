@@ -131,7 +131,7 @@ static int transport_read(void *ctx, uint8_t *data, size_t size, size_t *n)
 static void transport_close(void *ctx)
 {
     struct gwp_curl *c = ctx;
-    if (c->open && c->judged && (c->error == GW_OK || c->error == GW_ERR_NOTHING)) {
+    if (c->open && c->judged && gwp_transfer_goes_on(c)) {
         gwp_transfer_step(c); /* all was read: libcurl has to see the end, to keep the connection */
     }
     end_request(c);

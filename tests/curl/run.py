@@ -105,6 +105,10 @@ def one_connection(repo, pki):
         results("a base with a path and a slash", server.url + "/offers/", pki.ca, ["OK"], "offer", offer="one")
         proxy = {name: "http://127.0.0.1:9" for name in ("https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy")}
         results("no proxy from the environment", server.url, pki.ca, ["OK"], "offer", env=proxy)
+        secrets = TMP / "secrets"
+        results("no secrets in files", server.url, pki.ca, ["OK", "OK"], "offer", "anonymous",
+                env={"SSLKEYLOGFILE": str(secrets)})
+        check("that the environment names", not secrets.exists() or b"SECRET" not in secrets.read_bytes())
         roots_folder(server, pki)
 
 
@@ -303,6 +307,15 @@ def others(server, repo, pki):
     check("and resumes its TLS session", server.resumed > 0, server.resumed)
     results("pins that change while sessions are kept", server.url, pki.ca, ["OK", "OK", "OK", "OK", "CERT_PIN"],
             "offer", "offer", "offer", "pin:" + "00" * 32, "offer")
+    server.clear()
+    server.set("delay", seconds=0.5)
+    start = time.monotonic()
+    lines = results("fifty transports at once", server.url, pki.ca, ["OK"], "many:50", stall=5000)
+    check("wait for each other's server together", lines[0]["bytes"] == 50 and time.monotonic() - start < 10, lines)
+    server.clear()
+    server.set("404", every=1)
+    lines = results("a server that has nothing", server.url, pki.ca, ["HTTP_STATUS"] * 3, "offer", "offer", repo.get)
+    check("is asked over one connection", lines[-1]["connections"] == 1, lines)
     server.clear()
     lines = results("a reader that is slow", server.url, pki.ca, ["OK"], f"slow:{repo.big}:{BIG}:700")
     check("holds the server back", 0 < lines[0]["held"] <= BUFFER and lines[0]["sha256"] == repo.big, lines)
