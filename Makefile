@@ -11,7 +11,7 @@ preset = cmake --preset $(1) >/dev/null && cmake --build $(BUILD)/$(1) -j $(JOBS
 .PHONY: help deps build build-% board demo test test-full test-one test-rv32 test-cortex-m measure-rv32 \
         powercut mutants size stack cov lint fuzz bench bench-boot \
         bench-patch clean
-.PHONY: demo-qemu powercut-qemu
+.PHONY: demo-desk demo-qemu powercut-qemu bench-agent
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,10 @@ board: ## bootloader and images for the emulated board (ports/qemu-rv32), in bui
 	$(call deps,test)
 	@$(call preset,rv32-board)
 
-demo: build ## a release from the desk to a verified boot, with a power cut and a bad image on the way
+demo: build ## eight devices update over HTTPS: a pulled plug, a bad link, a crash, old, forged and expired things
+	@scripts/demo.py $(BUILD)/host/bin
+
+demo-desk: build ## without a network: a release from the desk to a verified boot, step by step
 	@scripts/demo.sh $(BUILD)/host/bin
 
 demo-qemu: build board ## the same with a board in the emulator: factory, updates over its serial line, pulled plugs, recovery
@@ -106,6 +109,11 @@ bench-patch: ## gwpatch against bsdiff, xdelta3, zstd, xz on pairs of firmware: 
 	$(call deps,bench)
 	@$(call preset,host)
 	@bench/patch/run.py "$(CORPUS)" --bin $(BUILD)/host --out $(BUILD)/bench-patch
+
+bench-agent: ## 1 000 devices update at once from nginx: bytes, retries, time; DEVICES=n
+	$(call deps,build)
+	@$(call preset,host)
+	@bench/agent/run.py $(BUILD)/host --devices $(or $(DEVICES),1000)
 
 bench-boot: ## the emulated board from reset to an image of 128 KB
 	$(call deps,test)

@@ -9,8 +9,8 @@
 #include "release.h"
 #include "show.h"
 
-extern const struct gwh_command cli_key[], cli_release[], cli_device[], cli_layout[], cli_push[], cli_patch[],
-    cli_other[];
+extern const struct gwh_command cli_key[], cli_release[], cli_publish[], cli_device[], cli_layout[], cli_push[],
+    cli_patch[], cli_report[], cli_other[];
 #define CLI_COMMANDS_END                                                                                               \
     {                                                                                                                  \
         NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL                                                                 \

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "cose.h"
 
 static const struct gwh_option provision_options[] = {
     {"id", "ID", "of the device: letters, digits, _ and -, at most 48; needed without --identity", false, false},
@@ -16,6 +17,8 @@ static const struct gwh_option provision_options[] = {
     {"threshold", "N", "root signatures that a bundle needs; 2 if not given", false, false},
     {"device-key", "KEY", "private P-256 key for content keys granted to this device or its group", false, true},
     {"kek", "NAME=FILE", "pre-shared key-encryption key", false, true},
+    {"own-key", "KEY", "private P-256 key of the device itself: signs its reports, answers for --certificate", false, false},
+    {"certificate", "FILE", "X.509 certificate for --own-key, PEM or DER: what the device shows to servers", false, false},
     {"factory", "FILE", "factory image, which the identity names by its digest; with --board it is written too",
      false, false},
     {"identity", "FILE", "an identity made before, instead of all of the above", false, false},
@@ -38,7 +41,9 @@ struct provisioning {
     struct gwh_holder kek[SECRETS_MAX], ec[SECRETS_MAX];
     struct gwh_secret kek_secret[SECRETS_MAX], ec_secret[SECRETS_MAX];
     uint8_t d[SECRETS_MAX][32];
-    struct gwh_buf out, secret;
+    struct gwh_key own;
+    uint8_t own_d[32];
+    struct gwh_buf out, secret, certificate;
     const char *passphrase;
 };
 
@@ -79,6 +84,43 @@ static int add_device_keys(const struct gwh_args *a, struct provisioning *p, str
         p->id.ec_count = i + 1;
     }
     return GWH_OK;
+}
+
+/* The certificate in DER; it must be for the device's own key. */
+static int add_certificate(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
+{
+    const char *path = gwh_text(a, "certificate");
+    if (path == NULL) {
+        return GWH_OK;
+    }
+    if (!gwh_flag(a, "own-key")) {
+        return gwh_fail(err, GWH_USAGE, "--certificate needs the key that it is for: --own-key KEY");
+    }
+    int e = gwh_certificate_read(&p->certificate, path, &p->own, err);
+    p->id.certificate = gwh_span(&p->certificate);
+    return e;
+}
+
+static int add_own_key(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
+{
+    const char *path = gwh_text(a, "own-key");
+    if (path == NULL) {
+        return add_certificate(a, p, err);
+    }
+    int e = gwh_key_load_private(&p->own, path, p->passphrase, err);
+    if (e != GWH_OK) {
+        return e;
+    }
+    if (gwh_key_secret(&p->own, p->own_d) != GW_OK) {
+        return gwh_fail(err, GWH_REFUSED, "%s is no P-256 key, and devices sign with ES256", path);
+    }
+    for (uint32_t i = 0; i < p->id.ec_count; i++) {
+        if (memcmp(p->ec[i].key.thumbprint, p->own.thumbprint, 32) == 0) {
+            return gwh_fail(err, GWH_REFUSED, "%s is a --device-key too: a key has one use", path);
+        }
+    }
+    p->id.own = (struct gwh_secret){{p->own.thumbprint, GW_KEY_ID_SIZE}, {p->own_d, sizeof p->own_d}};
+    return add_certificate(a, p, err);
 }
 
 static int add_factory(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
@@ -139,8 +181,10 @@ static void clean(struct provisioning *p)
         gwh_holder_free(&p->kek[i]);
         gwh_holder_free(&p->ec[i]);
     }
+    gwh_key_free(&p->own);
     gwh_buf_free(&p->out);
     gwh_buf_free(&p->secret);
+    gwh_buf_free(&p->certificate);
     gw_wipe(p, sizeof *p);
     free(p);
 }
@@ -160,6 +204,7 @@ static int make_identity(const struct gwh_args *a, struct provisioning *p, struc
     e = e == GWH_OK ? add_roots(a, p, err) : e;
     e = e == GWH_OK ? add_device_keys(a, p, err) : e;
     e = e == GWH_OK ? add_keks(a, p, err) : e;
+    e = e == GWH_OK ? add_own_key(a, p, err) : e;
     e = e == GWH_OK ? add_factory(a, p, err) : e;
     return e == GWH_OK ? encode(p, err) : e;
 }
@@ -167,7 +212,8 @@ static int make_identity(const struct gwh_args *a, struct provisioning *p, struc
 /* One that was made before. */
 static int read_identity(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
 {
-    static const char *const other[] = {"id", "vendor", "class", "root", "hardware", "threshold", "device-key", "kek"};
+    static const char *const other[] = {"id",         "vendor", "class",   "root",       "hardware", "threshold",
+                                        "device-key", "kek",    "own-key", "certificate"};
     const char *path = gwh_text(a, "identity");
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
         if (gwh_flag(a, other[i])) {

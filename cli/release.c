@@ -1,5 +1,5 @@
 /*
- * release.c - godwit release: build, sign, grant, head, inspect, verify.
+ * release.c - godwit release: build, sign, grant, head, inspect, verify. Publishing is in publish.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -371,9 +371,28 @@ static int run_head(const struct gwh_args *a, struct gwh_error *err)
 
 static const struct gwh_option inspect_options[] = {CLI_JSON, GWH_OPTIONS_END};
 
+/* An offer from a repository, shown if the file is one. */
+static bool inspect_offer(const struct gwh_args *a, const char *path)
+{
+    struct gwh_buf bytes = {0};
+    struct gwh_error ignored = {0};
+    struct gw_offer offer;
+    json_t *tree = NULL;
+    bool is = !gwh_is_folder(path) && gwh_file_read(&bytes, path, 8192, &ignored) == GWH_OK &&
+              gw_offer_parse(&offer, bytes.p, bytes.n) == GW_OK && gwh_show_any(&tree, gwh_span(&bytes)) == GW_OK;
+    if (is) {
+        (void)cli_print(a, tree);
+    }
+    gwh_buf_free(&bytes);
+    return is;
+}
+
 static int run_inspect(const struct gwh_args *a, struct gwh_error *err)
 {
     struct gwh_release r;
+    if (inspect_offer(a, a->operand[0])) {
+        return GWH_OK;
+    }
     int e = gwh_release_load(&r, a->operand[0], err);
     if (e == GWH_OK) {
         e = cli_print(a, gwh_show_release(&r, gwh_is_folder(a->operand[0])));
@@ -434,8 +453,8 @@ const struct gwh_command cli_release[] = {
      "godwit release grant rel/ --to device2.pub.pem --with device.pem", run_grant},
     {"release", "head", "RELEASE", 1, 1, "sign a channel head that names this release as the latest", head_options,
      "godwit release head rel/ --key distributor.pem --channel stable", run_head},
-    {"release", "inspect", "RELEASE", 1, 1, "what is in a release, in words; needs no key", inspect_options,
-     "godwit release inspect rel/ --json", run_inspect},
+    {"release", "inspect", "RELEASE", 1, 1, "what is in a release, a manifest or an offer, in words; needs no key",
+     inspect_options, "godwit release inspect rel/ --json", run_inspect},
     {"release", "verify", "RELEASE", 1, 1, "check all that a device checks", verify_options,
      "godwit release verify rel/ --trust trust.cose --root root1.pub.pem --root root2.pub.pem", run_verify},
     CLI_COMMANDS_END,

@@ -13,11 +13,13 @@ target_include_directories(godwit-crypto-openssl ${GW_SCOPE_godwit-crypto-openss
 
 # Host code reads lib's internal CBOR and COSE interfaces (lib/src): one encoder and one decoder for both sides.
 gw_library(godwit-host GLOB host/*.c LINK godwit godwit-common godwit-crypto-openssl Threads::Threads ${DIVSUFSORT} OpenSSL::Crypto
-  PkgConfig::JANSSON)
+  PkgConfig::JANSSON PkgConfig::CURL)
 target_include_directories(godwit-host ${GW_SCOPE_godwit-host} . host lib/src)
 
-gw_library(godwit-posix GLOB ports/posix/*.c EXCLUDE "_main\\.c$" LINK godwit-host godwit-boot-main PkgConfig::CURL
-  OpenSSL::SSL)
+include(cmake/tls.cmake)
+
+gw_library(godwit-posix GLOB ports/posix/*.c EXCLUDE "_main\\.c$" LINK godwit-host godwit-boot-main godwit-tls
+  PkgConfig::CURL OpenSSL::SSL)
 target_include_directories(godwit-posix ${GW_SCOPE_godwit-posix} ports/posix)
 
 file(GLOB cli CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} cli/*.c)
@@ -37,6 +39,13 @@ foreach(unit ${units})
   get_filename_component(name ${unit} NAME_WE)
   gw_program(${name} SOURCES ${unit} LINK godwit-testing DIR tests)
   target_compile_definitions(${name} PRIVATE GW_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+endforeach()
+
+# What a board does, with both profiles of TLS: tests/tls/run.py. Each program links one of them.
+foreach(profile full small)
+  gw_program(tls-fetch-${profile} SOURCES tests/tls/fetch_main.c ports/posix/posix_socket.c DIR tests
+    LINK $<IF:$<STREQUAL:${profile},full>,godwit-tls,godwit-tls-small>)
+  target_include_directories(tls-fetch-${profile} PRIVATE ports/posix)
 endforeach()
 
 gw_program(kat-openssl SOURCES tests/crypto/kat.c tests/crypto/kat_openssl.c LINK godwit-testing DIR tests)
@@ -65,6 +74,7 @@ endforeach()
 
 # The other examples are for boards.
 gw_library(godwit-examples STRICT GLOB examples/minimal/*.c LINK godwit)
+gw_library(godwit-example-agent STRICT GLOB examples/agent/*.c LINK godwit)
 
 # Boards that `godwit device provision --board NAME` knows: ../share/godwit/boards beside the programs.
 file(GLOB boards CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ports/*/board.json)
@@ -75,3 +85,4 @@ foreach(board ${boards})
 endforeach()
 
 gw_program(patch_decode SOURCES bench/patch/decode.c LINK godwit-host DIR bench)
+gw_program(agents SOURCES bench/agent/agents.c LINK godwit-posix DIR bench)

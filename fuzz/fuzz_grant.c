@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t zero[32];
     struct fuzz_world *w = fuzz_world();
-    const struct gw_keystore keys = { NULL, any_kek, any_agree };
+    const struct gw_keystore keys = { .kek = any_kek, .agree = any_agree };
     struct gw_manifest m;
     uint8_t cek[32], check[8], secret[16];
     size_t cek_size = 0;

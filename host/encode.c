@@ -379,7 +379,8 @@ static void put_secrets_at(struct gw_cborw *w, int64_t key, const struct gwh_sec
 static void put_identity(struct gw_cborw *w, const void *spec)
 {
     const struct gwh_identity *id = spec;
-    gw_cborw_map(w, 6u + (id->factory_size != 0) + (id->kek_count != 0) + (id->ec_count != 0) + id->extra.count);
+    gw_cborw_map(w, 6u + (id->factory_size != 0) + (id->kek_count != 0) + (id->ec_count != 0) + (id->own.key.n != 0) +
+                        (id->certificate.n != 0) + id->extra.count);
     put_uint_at(w, 1, format_of(id->format));
     put_bytes_at(w, 2, id->vendor, 16);
     put_bytes_at(w, 3, id->class_id, 16);
@@ -398,6 +399,12 @@ static void put_identity(struct gw_cborw *w, const void *spec)
     }
     put_secrets_at(w, 8, id->keks, id->kek_count);
     put_secrets_at(w, 9, id->ec, id->ec_count);
+    if (id->own.key.n != 0) {
+        put_list_at(w, 10, 2);
+        put_span(w, id->own.kid);
+        put_span(w, id->own.key);
+    }
+    put_span_at(w, 11, id->certificate, false);
     gw_cborw_raw(w, id->extra.pairs.p, id->extra.pairs.n);
 }
 

@@ -129,6 +129,8 @@ struct gwh_identity {
     uint32_t kek_count;          /* 0: absent */
     const struct gwh_secret *ec; /* private P-256 keys, 32 bytes */
     uint32_t ec_count;           /* 0: absent */
+    struct gwh_secret own;       /* key id and d of the device's own key; key.n 0: absent */
+    struct gw_span certificate;  /* X.509, DER; n 0: absent */
     struct gwh_extra extra;
 };
 int gwh_identity_encode(struct gwh_buf *out, const struct gwh_identity *id);

@@ -346,3 +346,36 @@ void gwh_key_signer(struct gwh_signer *signer, struct gwh_key *key)
     signer->ctx = key;
     signer->sign = sign;
 }
+
+/* ---- Certificates ------------------------------------------------------------------------------------------------ */
+
+static X509 *parse_certificate(const struct gwh_buf *file)
+{
+    const uint8_t *p = file->p;
+    BIO *bio = BIO_new_mem_buf(file->p, (int)file->n);
+    X509 *x = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    BIO_free(bio);
+    ERR_clear_error();
+    return x != NULL ? x : d2i_X509(NULL, &p, (long)file->n);
+}
+
+int gwh_certificate_read(struct gwh_buf *der, const char *path, const struct gwh_key *key, struct gwh_error *err)
+{
+    struct gwh_buf file = {0};
+    uint8_t *bytes = NULL;
+    int e = gwh_file_read(&file, path, KEY_FILE_MAX, err);
+    X509 *x = e == GWH_OK ? parse_certificate(&file) : NULL;
+    int n = x != NULL ? i2d_X509(x, &bytes) : 0;
+    if (e == GWH_OK && n <= 0) {
+        e = gwh_fail(err, GWH_REFUSED, "%s is no X.509 certificate", path);
+    } else if (e == GWH_OK && EVP_PKEY_eq(X509_get0_pubkey(x), key->evp) != 1) {
+        e = gwh_fail(err, GWH_REFUSED, "%s is a certificate for another key", path);
+    } else if (e == GWH_OK && gwh_buf_add(der, bytes, (size_t)n) != GW_OK) {
+        e = gwh_fail_reason(err, GW_ERR_SPACE, "%s", path);
+    }
+    ERR_clear_error();
+    OPENSSL_free(bytes);
+    X509_free(x);
+    gwh_buf_free(&file);
+    return e;
+}

@@ -416,7 +416,7 @@ static json_t *show_secret_names(struct gw_span bytes, int64_t wanted)
     gw_cbor_init(&c, bytes.p, bytes.n);
     gw_cbor_map(&c, &map);
     while (gw_cbor_next(&c, &map, &key)) {
-        uint32_t n = key == wanted ? gw_cbor_array(&c) : 0;
+        uint32_t n = key != wanted ? 0 : key == 10 ? 1 : gw_cbor_array(&c); /* 10 is one of them, not a list */
         if (key != wanted) {
             (void)gw_cbor_item(&c);
         }
@@ -458,5 +458,10 @@ json_t *gwh_show_identity(struct gw_span bytes)
     }
     set(o, "pre-shared keys", show_secret_names(bytes, 8));
     set(o, "private keys", show_secret_names(bytes, 9));
+    set(o, "own key", show_secret_names(bytes, 10));
+    struct gw_span d, certificate;
+    if (gw_identity_client(bytes.p, bytes.n, &d, &certificate) == GW_OK) {
+        set_int(o, "certificate bytes", (uint32_t)certificate.n);
+    }
     return o;
 }

@@ -25,6 +25,10 @@ json_t *gwh_show_trust(const struct gw_trust *t);
 json_t *gwh_show_head(const struct gw_head *h);
 json_t *gwh_show_identity(struct gw_span bytes);
 json_t *gwh_show_grant(struct gw_span bytes);
+struct gw_report;
+json_t *gwh_show_report(const struct gw_report *r);
+/* "CONFIRMED", "FAILED" ...; "UNKNOWN". */
+const char *gwh_report_state_name(uint32_t state);
 /* Who has signed a COSE_Sign object, by key id and algorithm. */
 json_t *gwh_show_signatures(struct gw_span cose);
 json_t *gwh_show_release(const struct gwh_release *r, bool with_files);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cose.h"
+#include "godwit/agent.h"
 #include "show.h"
 
 static const char *wrap_name(int64_t a)
@@ -133,6 +134,7 @@ static json_t *show_signed(struct gw_span map)
     struct gw_manifest m;
     struct gw_trust t;
     struct gw_head h;
+    struct gw_report report;
     uint8_t digest[32];
     if (gw_manifest_parse(&m, map.p, map.n) == GW_OK && gw_sha256(gwh_openssl()->gw, map.p, map.n, digest) == GW_OK) {
         return gwh_show_manifest(&m, digest);
@@ -140,7 +142,10 @@ static json_t *show_signed(struct gw_span map)
     if (gw_trust_parse(&t, map.p, map.n) == GW_OK) {
         return gwh_show_trust(&t);
     }
-    return gw_head_parse(&h, map.p, map.n) == GW_OK ? gwh_show_head(&h) : NULL;
+    if (gw_head_parse(&h, map.p, map.n) == GW_OK) {
+        return gwh_show_head(&h);
+    }
+    return gw_report_parse(&report, map.p, map.n) == GW_OK ? gwh_show_report(&report) : NULL;
 }
 
 static json_t *show_offer(const struct gw_offer *offer)
@@ -159,6 +164,12 @@ static json_t *show_offer(const struct gw_offer *offer)
     }
     (void)json_object_set_new(o, "grants", json_integer(offer->grant_count));
     (void)json_object_set_new(o, "next look in seconds", json_integer(offer->next_look));
+    if (offer->rollout.n > 0) {
+        (void)json_object_set_new(o, "rollout", gwh_show_text(offer->rollout));
+    }
+    if (offer->payload_base.n > 0) {
+        (void)json_object_set_new(o, "payload base", gwh_show_text(offer->payload_base));
+    }
     return o;
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fetches the distribution's nginx without installing it, and prints the path of its program: no service is set up or
-# started on this machine. For the demo, tests and benchmarks, which run it on loopback with a configuration of their own.
+# started on this machine. For the demo, tests and benchmarks, which run it on loopback with their own configuration.
 #
 # The package is taken and verified by apt, then unpacked into ${GODWIT_DEPS:-~/.cache/godwit}/nginx. An nginx that is
 # installed already is used as it is. NGINX names a program to use instead.

@@ -2,6 +2,7 @@
  * objects.c - one array for each public object, as large as it: scripts/size.py reads their sizes from the symbol
  * table.
  */
+#include "godwit/agent.h"
 #include "godwit/install.h"
 
 #define OBJECT(name)                                                                                                   \
@@ -22,10 +23,13 @@ OBJECT(gw_plan);
 OBJECT(gw_facts);
 OBJECT(gw_install);
 OBJECT(gw_install_config);
+OBJECT(gw_agent);
+OBJECT(gw_agent_config);
 
 #define CONSTANT(name)                                                                                                 \
     extern const char size_of_##name[name];                                                                            \
     const char size_of_##name[name] = {0}
 CONSTANT(GW_INSTALL_BUFFER);
 CONSTANT(GW_MANIFEST_MAX);
+CONSTANT(GW_OFFER_BUFFER);
 CONSTANT(GW_VERIFY_MEMORY);

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 INCLUDE = ["-Ilib/include", "-Ilib/src", "-Iboot"]
-STRINGS = ("strerror", "selftest")  # for people and porters: not linked by a product unless it calls them
+STRINGS = ("strerror", "selftest", "report_open")  # for people, porters and servers: a product does not call them
 
 
 class Target:

@@ -104,7 +104,7 @@ class Suite:
 
     def count_exit(self, text):
         self.passed = 0 if self.failed else 1  # run() turns it round on a bad exit code
-        verdicts = re.findall(r"^(?:powercut|powercut-qemu|demo-qemu|mutants|bench|fuzz|lint): (.*)", text, re.M)
+        verdicts = re.findall(r"^(?:powercut|powercut-qemu|demo-qemu|demo|mutants|bench|bench-agent|fuzz|lint): (.*)", text, re.M)
         self.note = self.note or (verdicts[-1] if verdicts else "")
 
     def finish(self):
@@ -175,14 +175,14 @@ def quick():
 
 
 def tier_ci():
-    gates = ("lint", "size", "stack", "cov", "demo", "demo-qemu", "measure-rv32", "help")
+    gates = ("lint", "size", "stack", "cov", "demo", "demo-desk", "demo-qemu", "measure-rv32", "help")
     return [*quick(), build("host"), build("host-clang"), *(make(t) for t in gates),
             make("powercut-qemu", 900, "SAMPLE=24")]
 
 
 def tier_full():
     return [*tier_ci(), *on_targets(), make("powercut"), make("powercut-qemu", 3600), make("mutants", 3600),
-            make("fuzz", 3600), make("bench")]
+            make("fuzz", 3600), make("bench"), make("bench-agent")]
 
 
 def tier_cov():

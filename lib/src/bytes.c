@@ -5,6 +5,8 @@
  */
 #include "store.h"
 
+#include <string.h>
+
 void gw_put32(uint8_t *p, uint32_t v)
 {
     p[0] = (uint8_t)(v >> 24);
@@ -38,4 +40,25 @@ uint32_t gw_crc32(uint32_t crc, const uint8_t *p, size_t n)
 uint32_t gw_round_up(uint32_t v, uint32_t unit)
 {
     return (v + unit - 1) / unit * unit;
+}
+
+size_t gw_pack(const struct gw_packed *field, size_t count, void *object, uint8_t *body, bool encode)
+{
+    uint8_t *at = body;
+
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *here = (uint8_t *)object + field[i].offset;
+        uint32_t number = 0;
+        if (field[i].size != 4) {
+            memcpy(encode ? at : here, encode ? here : at, field[i].size);
+        } else if (encode) {
+            memcpy(&number, here, 4);
+            gw_put32(at, number);
+        } else {
+            number = gw_get32(at);
+            memcpy(here, &number, 4);
+        }
+        at += field[i].size;
+    }
+    return (size_t)(at - body);
 }

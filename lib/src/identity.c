@@ -10,11 +10,12 @@
 
 #define NEEDED(kind) (GW_FIELD_##kind | GW_FIELD_NEEDED)
 #define KID_MAX 32u
+#define CERTIFICATE_MAX 700u
 
 struct record {
     struct gw_identity id;
     struct gw_span device_id;
-    struct gw_span roots, factory, keks, ecdh;
+    struct gw_span roots, factory, keks, ecdh, own, certificate;
 };
 #define AT(field) offsetof(struct record, field)
 static const struct gw_field fields[] = {
@@ -27,6 +28,8 @@ static const struct gw_field fields[] = {
     { 7, GW_FIELD_LIST, AT(factory), 0, 2 },
     { 8, GW_FIELD_LIST, AT(keks), 0, 0 },
     { 9, GW_FIELD_LIST, AT(ecdh), 0, 0 },
+    { 10, GW_FIELD_LIST, AT(own), 0, 2 },
+    { 11, GW_FIELD_BYTES, AT(certificate), 1, CERTIFICATE_MAX },
 };
 
 /* A secret with its name; `key` is a view. */
@@ -110,6 +113,22 @@ static void read_record(struct gw_cbor *c, struct record *r, const uint8_t *byte
     gw_cbor_fail(c, gw_cbor_end(c));
 }
 
+/* The device's own key: one [key id, d], not a list of them. */
+static void read_own(struct gw_cbor *outer, struct gw_span own, struct named_key *k)
+{
+    struct gw_cbor c;
+
+    if (outer->error != GW_OK || own.n == 0) {
+        return;
+    }
+    gw_cbor_init(&c, own.p, own.n);
+    read_private_key(&c, k);
+    if (k->kid.n != GW_KEY_ID_SIZE) {
+        gw_cbor_fail(&c, GW_ERR_VALUE);
+    }
+    gw_cbor_fail(outer, c.error);
+}
+
 int gw_identity_parse(struct gw_identity *id, struct gw_roots *roots, const uint8_t *bytes, size_t n)
 {
     struct record r;
@@ -122,6 +141,7 @@ int gw_identity_parse(struct gw_identity *id, struct gw_roots *roots, const uint
     read_factory(&c, r.factory, &r.id);
     gw_list_walk(&c, r.keks, read_key, &key);
     gw_list_walk(&c, r.ecdh, read_private_key, &key);
+    read_own(&c, r.own, &key);
     if (c.error != GW_OK) {
         return c.error;
     }
@@ -172,9 +192,43 @@ static int serve_agree(void *ctx, struct gw_span kid, const uint8_t peer[64], ui
     return error != GW_OK ? error : keys->crypto->ecdh(keys->crypto->ctx, k.key.p, peer, shared);
 }
 
+static int serve_sign(void *ctx, const uint8_t digest[32], uint8_t signature[64], uint8_t kid[8])
+{
+    const struct gw_identity_keys *keys = ctx;
+    const struct gw_crypto *crypto = keys->crypto;
+    struct named_key k;
+    struct record r;
+    struct gw_cbor c;
+
+    read_record(&c, &r, keys->identity.p, keys->identity.n);
+    read_own(&c, r.own, &k);
+    if (c.error != GW_OK || r.own.n == 0 || crypto->sign == NULL) {
+        return c.error != GW_OK ? c.error : GW_ERR_NO_KEY;
+    }
+    memcpy(kid, k.kid.p, GW_KEY_ID_SIZE);
+    return crypto->sign(crypto->ctx, k.key.p, digest, signature) != 0 ? GW_ERR_CRYPTO : GW_OK;
+}
+
+int gw_identity_client(const uint8_t *bytes, size_t n, struct gw_span *d, struct gw_span *certificate)
+{
+    struct named_key k = { { 0 }, { 0 } };
+    struct record r;
+    struct gw_cbor c;
+
+    read_record(&c, &r, bytes, n);
+    read_own(&c, r.own, &k);
+    if (c.error == GW_OK && r.own.n == 0) {
+        return GW_ERR_NO_KEY;
+    }
+    *d = k.key;
+    *certificate = r.certificate;
+    return c.error;
+}
+
 void gw_identity_keystore(struct gw_keystore *store, struct gw_identity_keys *keys)
 {
     store->ctx = keys;
     store->kek = serve_kek;
     store->agree = serve_agree;
+    store->sign = serve_sign;
 }

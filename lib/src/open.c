@@ -112,25 +112,26 @@ static GW_NOINLINE int open_grants(struct opening *o)
  */
 static int open_head(struct opening *o, const struct gw_trust *trust)
 {
+    const struct gw_install_config *c = o->inst->config;
     const struct gw_span *head = &o->release->head;
-    struct gw_journal *j = device(o)->journal;
-    uint8_t serial[4];
-    uint32_t n = 0;
+    struct gw_head_seen seen;
 
-    if (gw_journal_get(j, GW_REC_HEAD, serial, sizeof serial, &n) == GW_OK && n == sizeof serial) {
-        o->head_serial = gw_get32(serial);
-    }
     if (head->n == 0) {
-        return GW_OK;
+        gw_head_seen(device(o), &seen);
+        o->head_serial = seen.serial;
+        return c->head_required ? GW_ERR_HEAD_MISSING : GW_OK;
     }
-    int err = gw_head_open(&o->head, device(o)->crypto, trust, head->p, head->n);
-    bool ours = memcmp(o->head.class_id, o->id.class_id, GW_UUID_SIZE) == 0;
-    if (err != GW_OK || !ours || o->head.serial <= o->head_serial) {
-        return err; /* the plan says what is wrong with it */
+    int err = gw_head_take(device(o), trust, o->id.class_id, *head, &o->head, &seen);
+    o->head_serial = seen.serial;
+    if (err != GW_OK) {
+        return err;
     }
-    gw_put32(serial, o->head.serial);
-    err = gw_journal_put(j, GW_REC_HEAD, serial, sizeof serial);
-    return err == GW_OK ? gw_journal_settle(j) : err;
+    if (c->channel.n != 0 &&
+        (o->head.channel.n != c->channel.n || memcmp(o->head.channel.p, c->channel.p, c->channel.n) != 0)) {
+        return GW_ERR_HEAD_OTHER;
+    }
+    bool stale = c->head_age_s != 0 && c->now > o->head.issued_at && c->now - o->head.issued_at > c->head_age_s;
+    return stale ? GW_ERR_HEAD_STALE : GW_OK; /* the plan says what else is wrong with it */
 }
 
 /* Verifies what was offered. Uses the buffer for identity and bundle. */

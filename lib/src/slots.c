@@ -9,47 +9,26 @@
 #include <string.h>
 
 /* The boot record behind its version byte: where each field lies in the struct, and its size. */
-#define FIELD(name, bytes) { (uint8_t)offsetof(struct gw_boot_state, name), bytes }
+#define FIELD(name, bytes) GW_PACKED(gw_boot_state, name, bytes)
 #define SLOT(i)                                                                                                        \
     FIELD(slot[i].state, 1), FIELD(slot[i].weight, 1), FIELD(slot[i].reason, 1), FIELD(slot[i].order.epoch, 4),        \
         FIELD(slot[i].order.sequence, 4), FIELD(slot[i].floor, 4), FIELD(slot[i].digest, GW_DIGEST_SIZE)
-static const struct {
-    uint8_t offset, size;
-} fields[] = {
+static const struct gw_packed fields[] = {
     SLOT(0),        SLOT(1),
     FIELD(floor.epoch, 4), FIELD(floor.sequence, 4), FIELD(last, 1), FIELD(trust_active, 1),
     FIELD(trust_pending, 1), FIELD(reason, 1),
 };
 #undef SLOT
 #undef FIELD
+#define FIELDS (sizeof fields / sizeof fields[0])
 _Static_assert(sizeof(struct gw_boot_state) < 256, "offsets in the table above are bytes");
-
-/* Moves every field between a state and a record's body, in one of the two directions. */
-static void convert(uint8_t *state, uint8_t *body, bool encode)
-{
-    for (unsigned i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        uint8_t *field = state + fields[i].offset;
-        uint8_t size = fields[i].size;
-        uint32_t number;
-        if (size == 4 && encode) {
-            memcpy(&number, field, 4);
-            gw_put32(body, number);
-        } else if (size == 4) {
-            number = gw_get32(body);
-            memcpy(field, &number, 4);
-        } else {
-            memcpy(encode ? body : field, encode ? field : body, size);
-        }
-        body += size;
-    }
-}
 
 void gw_boot_state_encode(const struct gw_boot_state *s, uint8_t body[GW_BOOT_RECORD])
 {
     struct gw_boot_state copy = *s;
 
     body[0] = 1; /* version of this record */
-    convert((uint8_t *)&copy, body + 1, true);
+    (void)gw_pack(fields, FIELDS, &copy, body + 1, true);
 }
 
 int gw_boot_state_decode(struct gw_boot_state *s, const uint8_t *body, uint32_t n)
@@ -61,7 +40,7 @@ int gw_boot_state_decode(struct gw_boot_state *s, const uint8_t *body, uint32_t 
     }
     memcpy(copy, body, n);
     memset(s, 0, sizeof *s);
-    convert((uint8_t *)s, copy + 1, false);
+    (void)gw_pack(fields, FIELDS, s, copy + 1, false);
     bool known = s->slot[0].state <= GW_REJECTED && s->slot[1].state <= GW_REJECTED && s->last <= GW_SLOT_NONE &&
                  s->trust_active <= 1 && s->trust_pending <= 1;
     return known ? GW_OK : GW_ERR_VALUE;

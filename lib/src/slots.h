@@ -6,6 +6,8 @@
 
 #include "store.h"
 
+#include <string.h>
+
 #define GW_BOOT_RECORD 107u /* bytes of a boot record */
 #define GW_REJECTED_MAX 4u  /* manifests remembered as tried and left */
 
@@ -34,6 +36,19 @@ GW_MUST_USE int gw_trust_load(const struct gw_device *dev, const struct gw_boot_
                               uint8_t *memory, struct gw_trust *trust, struct gw_identity *id);
 GW_MUST_USE int gw_identity_load(const struct gw_device *dev, uint8_t *memory, struct gw_identity *id,
                                  struct gw_roots *roots, struct gw_span *bytes);
+
+/* The newest channel head seen; all zero: none. */
+struct gw_head_seen {
+    uint32_t serial, issued_at;
+};
+void gw_head_seen(const struct gw_device *dev, struct gw_head_seen *seen);
+/*
+ * Verifies a head and keeps its serial at once if it is of the own class and higher, whatever becomes of the release
+ * that came with it. `seen`: the newest before it. What is wrong with the head, the plan says.
+ */
+GW_MUST_USE int gw_head_take(const struct gw_device *dev, const struct gw_trust *trust,
+                             const uint8_t class_id[GW_UUID_SIZE], struct gw_span cose, struct gw_head *head,
+                             struct gw_head_seen *seen);
 
 /* Room for a component beside a slot: its area. GW_ERR_COMPONENT. */
 GW_MUST_USE int gw_component_area(const struct gw_device *dev, enum gw_slot slot, uint32_t kind, uint32_t id,

@@ -21,6 +21,14 @@ uint32_t gw_get32(const uint8_t *p);
 uint32_t gw_crc32(uint32_t crc, const uint8_t *p, size_t n);
 uint32_t gw_round_up(uint32_t v, uint32_t unit);
 
+/* A field of a record: where it lies in its struct. Size 4: a number, big-endian on flash; others: bytes. */
+struct gw_packed {
+    uint8_t offset, size;
+};
+#define GW_PACKED(type, name, bytes) { (uint8_t)offsetof(struct type, name), bytes }
+/* Moves every field between a struct and a record's body, in one of the two directions. Returns the body's size. */
+size_t gw_pack(const struct gw_packed *field, size_t count, void *object, uint8_t *body, bool encode);
+
 /* ---- Sealed objects: a header with length and CRC, written after the object (SPEC.md, section 8) --------------- */
 
 #define GW_STORE_HEADER 64u /* the object starts here */
@@ -42,7 +50,8 @@ enum gw_record {
     GW_REC_PROGRESS = 4, /* how far that is */
     GW_REC_REJECTED = 5, /* digests of manifests that were tried and left */
     GW_REC_HEAD = 6,     /* highest serial of a channel head */
-    GW_REC_AGENT = 7,    /* 7..11: the agent's */
+    GW_REC_AGENT = 7,    /* the agent's: next look, back-off, budgets, what was told (agent_memory.c) */
+    GW_REC_REPORTS = 8,  /* the agent's: reports that nobody has yet (report.c); 9..11 are free */
 };
 #define GW_RECORD_MAX 192u /* bytes of a record's body */
 

@@ -3,9 +3,9 @@
  *
  * Keeps true: a running SHA-256 owns nothing (OpenSSL's plain SHA256_CTX lies in the caller's state), so that it may be
  * copied or abandoned; a signature is wrong only when OpenSSL said so, everything else is GW_ERR_CRYPTO.
- * Does not sign, make keys or encrypt blocks: tools do that in host/.
+ * Signs with P-256 alone, for reports; does not make keys or encrypt blocks: tools do that in host/.
  */
-#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_CTX: the EVP digests live on the heap and could not be abandoned */
+#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_CTX: EVP digests live on the heap and could not be abandoned; EC_KEY */
 #include <assert.h>
 #include <string.h>
 
@@ -270,6 +270,26 @@ static int ecdh(void *ctx, const uint8_t priv[32], const uint8_t peer[64], uint8
     return error;
 }
 
+static int sign(void *ctx, const uint8_t priv[32], const uint8_t digest[32], uint8_t signature[64])
+{
+    ECDSA_SIG *sig = NULL;
+    int error = GW_ERR_CRYPTO;
+    (void)ctx;
+    EC_KEY *key = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
+    BIGNUM *d = BN_bin2bn(priv, 32, NULL);
+    if (key && d && EC_KEY_set_private_key(key, d) == 1) { /* refuses what is not in 1..n-1 */
+        sig = ECDSA_do_sign(digest, 32, key);
+    }
+    if (sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), signature, 32) == 32 &&
+        BN_bn2binpad(ECDSA_SIG_get0_s(sig), signature + 32, 32) == 32) {
+        error = 0;
+    }
+    ECDSA_SIG_free(sig);
+    BN_clear_free(d);
+    EC_KEY_free(key);
+    return error;
+}
+
 static int random_bytes(void *ctx, void *data, size_t n)
 {
     (void)ctx;
@@ -296,6 +316,7 @@ void gw_crypto_openssl_init(struct gw_crypto *c, struct gw_openssl *state)
         .aes_ctr = aes_ctr,
         .aes_decrypt = aes_decrypt,
         .ecdh = ecdh,
+        .sign = sign,
         .random = random_bytes,
     };
 }

@@ -214,6 +214,21 @@ static int ecdh(void *ctx, const uint8_t priv[32], const uint8_t peer[64], uint8
     return done(status);
 }
 
+static int sign(void *ctx, const uint8_t priv[32], const uint8_t digest[32], uint8_t signature[64])
+{
+    psa_key_id_t id;
+    size_t n = 0;
+    psa_algorithm_t algorithm = PSA_ALG_ECDSA(PSA_ALG_SHA_256);
+    psa_key_type_t type = PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1);
+    (void)ctx;
+    if (import(type, algorithm, PSA_KEY_USAGE_SIGN_HASH, priv, 32, &id) != PSA_SUCCESS) {
+        return GW_ERR_CRYPTO;
+    }
+    psa_status_t status = psa_sign_hash(id, algorithm, digest, 32, signature, 64, &n);
+    psa_destroy_key(id);
+    return status == PSA_SUCCESS && n == 64 ? 0 : GW_ERR_CRYPTO;
+}
+
 static int random_bytes(void *ctx, void *data, size_t n)
 {
     (void)ctx;
@@ -230,6 +245,7 @@ int gw_crypto_psa_init(struct gw_crypto *c)
         .aes_ctr = aes_ctr,
         .aes_decrypt = aes_decrypt,
         .ecdh = ecdh,
+        .sign = sign,
         .random = random_bytes,
     };
     return done(psa_crypto_init());

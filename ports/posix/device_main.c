@@ -14,6 +14,7 @@
 #include "args.h"
 #include "posix_device.h"
 #include "posix_listen.h"
+#include "posix_run.h"
 #include "show.h"
 
 /* ---- init -------------------------------------------------------------------------------------------------------- */
@@ -246,6 +247,111 @@ static int run_listen(const struct gwh_args *a, struct gwh_error *err)
     return e == GWH_OK ? gwp_device_listen(a->operand[0], &how, err) : e;
 }
 
+/* ---- run --------------------------------------------------------------------------------------------------------- */
+
+static const struct gwh_option run_options[] = {
+    {"server", "URL", "where updates come from: https://host[:port][/path]", true, false},
+    {"offer", "PATH", "of the offer, below the server's; offers/<class id> if not given, as in a static repository", false,
+     false},
+    {"report", "PATH", "where reports go, below the server's; not given: nowhere", false, false},
+    {"ca", "FILE", "CAs that may sign servers, PEM, or a folder of them; those of this PC if not given", false, false},
+    {"crl", "FILE", "certificates that are revoked", false, false},
+    {"ports", "PORTS", "curl: libcurl and OpenSSL; common: the client that boards use. curl if not given", false, false},
+    {"app", "BEHAVIOUR", "of newer images: healthy, crashes, hangs, never-confirms, fails-self-test, crashes-later", false,
+     false},
+    {"interval", "SECONDS", "between looks, until the server says otherwise; a day if not given", false, false},
+    {"confirm", "SECONDS", "within which an image on trial must be confirmed; 600 if not given", false, false},
+    {"confirm-offline", NULL, "its self-test alone confirms an image, without a look", false, false},
+    {"steady", "SECONDS", "after which a confirmed image has not crashed; 300 if not given", false, false},
+    {"watchdog", "SECONDS", "after which an image that hangs is reset; 10 if not given", false, false},
+    {"attempts-per-day", "N", "beginnings of a fetch; 24 if not given", false, false},
+    {"bytes-per-day", "BYTES", "of payloads; no limit if not given", false, false},
+    {"chunk", "BYTES", "fetched with one request; 256K if not given", false, false},
+    {"stall", "SECONDS", "without a byte, after which a request has failed; 30 if not given", false, false},
+    {"head-required", NULL, "releases without a channel head are refused", false, false},
+    {"head-age", "SECONDS", "older channel heads are refused", false, false},
+    {"anonymous-after", "N", "looks that failed for the server's certificate; then one without trust in it", false, false},
+    {"clock", "none|SECONDS", "the device has no clock; or it is so many seconds ahead (or -SECONDS, behind)", false,
+     false},
+    {"looks", "N", "end after so many looks in a row that had nothing new, or were refused", false, false},
+    {"seconds", "N", "end after that at the latest, with exit code 1", false, false},
+    {"cut-at", "N", "cut power at flash operation N, in the middle of it; exit code 77", false, false},
+    {"json", NULL, "a line of JSON for each event", false, false},
+    GWH_OPTIONS_END,
+};
+
+/* Recovery is a way of running too. */
+static int boot_image(const char *folder, const char *cause, struct gwh_error *err)
+{
+    struct gw_handover h;
+    int e = run_bootloader(folder, cause, false, true, err);
+    if (e != GWH_OK && err->exit == GWH_OK && !gwp_handover_read(folder, &h)) {
+        (void)gwh_fail(err, e, "%s does not boot", folder);
+        return gwh_hint(err, "godwit-device boot %s says why", folder);
+    }
+    return err->exit;
+}
+
+static int parse_numbers(const struct gwh_args *a, struct gwp_run *run, struct gwh_error *err)
+{
+    uint32_t cut = 0, stall = 0;
+    const struct {
+        const char *name;
+        uint32_t *value;
+    } numbers[] = {
+        {"interval", &run->interval_s},     {"confirm", &run->confirm_s},
+        {"steady", &run->steady_s},         {"watchdog", &run->watchdog_s},
+        {"chunk", &run->chunk},             {"attempts-per-day", &run->attempts_per_day},
+        {"stall", &stall},                  {"bytes-per-day", &run->bytes_per_day},
+        {"head-age", &run->head_age_s},     {"anonymous-after", &run->anonymous_after},
+        {"looks", &run->looks},             {"seconds", &run->seconds},
+        {"cut-at", &cut},
+    };
+    int e = GWH_OK;
+    for (size_t i = 0; e == GWH_OK && i < sizeof numbers / sizeof *numbers; i++) {
+        e = gwh_number(a, numbers[i].name, 0, numbers[i].value, err);
+    }
+    run->cut_at = cut;
+    run->link.stall_ms = stall * 1000u;
+    return e;
+}
+
+static int parse_words(const struct gwh_args *a, struct gwp_run *run, struct gwh_error *err)
+{
+    const char *ports = gwh_text(a, "ports"), *app = gwh_text(a, "app"), *clock = gwh_text(a, "clock");
+    char *end = NULL;
+    if (ports != NULL && strcmp(ports, "curl") != 0 && strcmp(ports, "common") != 0) {
+        return gwh_fail(err, GWH_USAGE, "--ports %s: expected curl or common", ports);
+    }
+    run->link.ports = ports != NULL && strcmp(ports, "common") == 0 ? GWP_PORTS_COMMON : GWP_PORTS_CURL;
+    run->app = app != NULL ? gwp_behaviour_parse(app) : GWP_HEALTHY;
+    if (run->app == GWP_BEHAVIOURS) {
+        return gwh_fail(err, GWH_USAGE, "--app %s: godwit-device run --help lists what there is", app);
+    }
+    run->no_clock = clock != NULL && strcmp(clock, "none") == 0;
+    if (clock != NULL && !run->no_clock) {
+        run->clock_offset = strtol(clock, &end, 10);
+        if (*clock == '\0' || *end != '\0') {
+            return gwh_fail(err, GWH_USAGE, "--clock %s: expected none, or seconds", clock);
+        }
+    }
+    return GWH_OK;
+}
+
+static int run_run(const struct gwh_args *a, struct gwh_error *err)
+{
+    struct gwp_run run = {.folder = a->operand[0], .boot = boot_image};
+    run.link = (struct gwp_link_config){.server = gwh_text(a, "server"),     .offer_path = gwh_text(a, "offer"),
+                                        .report_path = gwh_text(a, "report"), .roots = gwh_text(a, "ca"),
+                                        .crl = gwh_text(a, "crl")};
+    run.json = gwh_flag(a, "json");
+    run.head_required = gwh_flag(a, "head-required");
+    run.confirm_offline = gwh_flag(a, "confirm-offline");
+    int e = parse_numbers(a, &run, err);
+    e = e == GWH_OK ? parse_words(a, &run, err) : e;
+    return e == GWH_OK ? gwp_device_run(&run, err) : e;
+}
+
 /* ---- confirm, reject, steady, trust ------------------------------------------------------------------------------ */
 
 static const struct gwh_option no_options[] = {GWH_OPTIONS_END};
@@ -393,6 +499,8 @@ static const struct gwh_command device_commands[] = {
      install_options, "godwit-device install dev1 rel/ --cut-at 40", run_install},
     {NULL, "listen", "DEVICE", 1, 1, "the device runs and takes releases over its serial line, which is a TCP port",
      listen_options, "godwit-device listen dev1 --tcp 127.0.0.1:5555", run_listen},
+    {NULL, "run", "DEVICE", 1, 1, "the device runs: bootloader, application and agent, which updates it over HTTPS",
+     run_options, "godwit-device run dev1 --server https://updates.example.com/fleet --ca ca.pem --interval 60", run_run},
     {NULL, "boot", "DEVICE", 1, 1, "reset the device: its bootloader decides what starts", boot_options,
      "godwit-device boot dev1 --cause watchdog", run_boot},
     {NULL, "confirm", "DEVICE", 1, 1, "the running image is well: keep it", no_options, "godwit-device confirm dev1",

@@ -359,6 +359,24 @@ static void ecdh_bad_points_and_scalars(void **state)
     assert_true(c->ecdh(c->ctx, p256_n, ecdh_peer, shared) < 0);
 }
 
+/* ES256 by the port itself, with the private key whose ECDH answers are known: its own verifier takes it. */
+static void sign_and_verify(void **state)
+{
+    uint8_t digest[32], signature[64], zero[32] = {0}, base[64];
+    struct gw_pubkey key = {GW_ALG_ES256, 0, {base, 32}, {base + 32, 32}};
+    (void)state;
+    memcpy(base, sign_pub, 64);
+    for (unsigned i = 0; i < 4; i++) {
+        memset(digest, (int)(0x11 * i), sizeof digest);
+        assert_int_equal(c->sign(c->ctx, ecdh_priv, digest, signature), 0);
+        assert_int_equal(verify(&key, digest, signature, 64), 0);
+        digest[31] ^= 1;
+        assert_int_equal(verify(&key, digest, signature, 64), GW_ERR_SIGNATURE);
+    }
+    assert_true(c->sign(c->ctx, zero, digest, signature) < 0);
+    assert_true(c->sign(c->ctx, p256_n, digest, signature) < 0);
+}
+
 static void random_is_not_constant(void **state)
 {
     uint8_t a[64] = {0}, b[64] = {0};
@@ -376,6 +394,7 @@ static void verifier_has_nothing_else(void **state)
     assert_null(c->aes_ctr);
     assert_null(c->aes_decrypt);
     assert_null(c->ecdh);
+    assert_null(c->sign);
     assert_null(c->random);
 }
 
@@ -399,6 +418,7 @@ int kat_run_full(const struct gw_crypto *crypto)
         cmocka_unit_test(key_unwrap_answers),
         cmocka_unit_test(ecdh_answers),
         cmocka_unit_test(ecdh_bad_points_and_scalars),
+        cmocka_unit_test(sign_and_verify),
         cmocka_unit_test(random_is_not_constant),
     };
     c = crypto;

@@ -111,6 +111,8 @@ def agreement():
     assert ec.derive_private_key(int.from_bytes(d, "big"), ec.SECP256R1()).exchange(ec.ECDH(), peer) == z
     put("ecdh_peer", x + y, "NIST CAVP, KAS ECC CDH primitive, P-256, count 0")
     put("ecdh_priv", d)
+    public = ec.derive_private_key(int.from_bytes(d, "big"), ec.SECP256R1()).public_key().public_numbers()
+    put("sign_pub", public.x.to_bytes(32, "big") + public.y.to_bytes(32, "big"), "public key of ecdh_priv")
     put("ecdh_shared", z)
 
 

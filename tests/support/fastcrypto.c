@@ -254,6 +254,16 @@ static int ecdh(void *ctx, const uint8_t priv[32], const uint8_t peer[64], uint8
     return 0;
 }
 
+/* As fastcrypto_signer() signs with the key of this private number. */
+static int sign_as_device(void *ctx, const uint8_t priv[32], const uint8_t digest[32], uint8_t signature[64])
+{
+    uint8_t pub[64];
+
+    ec_public(ctx, priv, pub);
+    sign_with(pub, 32, pub + 32, 32, digest, signature, 64);
+    return 0;
+}
+
 static int not_random(void *ctx, void *data, size_t n)
 {
     (void)ctx;
@@ -263,7 +273,7 @@ static int not_random(void *ctx, void *data, size_t n)
 
 const struct gw_crypto fastcrypto = {
     .sha256_start = hash_start, .sha256_update = hash_update, .sha256_finish = hash_finish, .verify = verify,
-    .aes_ctr = aes_ctr, .aes_decrypt = aes_decrypt, .ecdh = ecdh, .random = not_random,
+    .aes_ctr = aes_ctr, .aes_decrypt = aes_decrypt, .ecdh = ecdh, .sign = sign_as_device, .random = not_random,
 };
 const struct gwh_crypto fastcrypto_host = { .gw = &fastcrypto, .aes_encrypt = aes_encrypt, .ec_public = ec_public };
 

@@ -311,7 +311,7 @@ static int broken_kek(void *ctx, struct gw_span kid, uint8_t kek[32], size_t *si
 
 static void test_keystores(void **state)
 {
-    struct gw_keystore s = { NULL, NULL, NULL };
+    struct gw_keystore s = { 0 };
     (void)state;
     assert_int_equal(open_with(&s, grant.p, grant.n), GW_ERR_NO_KEY);
     s.kek = broken_kek;

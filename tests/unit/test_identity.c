@@ -170,10 +170,21 @@ static void test_other_values(void **state)
     is = w.identity_is;
     is.factory_size = 0;
     assert_int_equal(parse_of(&is), GW_OK);
-    is.extra = (struct gwh_extra){ { (const uint8_t *)"\x0a\x00", 2 }, 1 };
+    is.extra = (struct gwh_extra){ { (const uint8_t *)"\x0c\x00", 2 }, 1 };
     assert_int_equal(parse_of(&is), GW_ERR_UNKNOWN_KEY);
     is.extra = (struct gwh_extra){ { (const uint8_t *)"\x18\x80\x00", 3 }, 1 };
     assert_int_equal(parse_of(&is), GW_OK);
+    is = w.identity_is;
+    is.own = (struct gwh_secret){ { many, 8 }, { many + 8, 32 } };
+    is.certificate = (struct gw_span){ many, 100 };
+    assert_int_equal(parse_of(&is), GW_OK);
+    is.own.kid.n = 7;
+    assert_int_equal(parse_of(&is), GW_ERR_VALUE);
+    is.own = (struct gwh_secret){ { many, 8 }, { many + 8, 16 } };
+    assert_int_equal(parse_of(&is), GW_ERR_VALUE);
+    is = w.identity_is;
+    is.certificate = (struct gw_span){ many, 701 };
+    assert_int_equal(parse_of(&is), GW_ERR_LIMIT);
     is = w.identity_is;
     for (unsigned i = 0; i < 20; i++) {
         keks[i] = (struct gwh_secret){ { many, 32 }, { many, 32 } };

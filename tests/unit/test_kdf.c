@@ -178,7 +178,7 @@ static int f_random(void *ctx, void *p, size_t n)
 }
 static struct gw_crypto faulty(unsigned at, enum lie which)
 {
-    struct gw_crypto c = { crypto->ctx, f_start, f_update, f_finish, f_verify, f_ctr, f_aes, f_ecdh, f_random };
+    struct gw_crypto c = { crypto->ctx, f_start, f_update, f_finish, f_verify, f_ctr, f_aes, f_ecdh, NULL, f_random };
     calls = 0;
     fails_at = at;
     lie = which;

@@ -433,7 +433,7 @@ static int my_kek(void *ctx, struct gw_span kid, uint8_t kek[32], size_t *size)
 
 static void grants(void **state)
 {
-    const struct gw_keystore mine = { &dev, my_kek, NULL }, empty = { 0 };
+    const struct gw_keystore mine = { .ctx = &dev, .kek = my_kek }, empty = { 0 };
     struct scene_release other = { 0 };
     (void)state;
 

@@ -22,8 +22,8 @@ error_log {folder}/error.log;
 {user}
 events {{ worker_connections 4096; }}
 http {{
-    log_format t '$connection $connection_requests $request_method $uri $http_range '
-                 '$status $bytes_sent $request_length';
+    log_format t '$connection $connection_requests $request_method $uri $http_range $status $bytes_sent '
+                 '$request_length';
     access_log {folder}/access.log t;
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/t1; fastcgi_temp_path {folder}/t2;
     uwsgi_temp_path {folder}/t3; scgi_temp_path {folder}/t4;

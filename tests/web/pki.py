@@ -54,7 +54,8 @@ class Pki:
 
     def _make(self, subject, public, days, ca=False, issuer=None):
         now = datetime.datetime.utcnow()
-        return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer or self.name).public_key(public)
+        return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer or self.name)
+                .public_key(public)
                 .serial_number(x509.random_serial_number())
                 .not_valid_before(now + datetime.timedelta(days=days[0]))
                 .not_valid_after(now + datetime.timedelta(days=days[1]))

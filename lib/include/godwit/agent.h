@@ -60,7 +60,7 @@ struct gw_agent_config {
     const struct gw_handover *handover; /* what boot told this image */
     const struct gw_transport *transport;
     const struct gw_decoding *decoding; /* see install.h; its memory also checks trust bundles. NULL: none */
-    /* The installer's, see gw_install_config; without decoding GW_VERIFY_MEMORY, or no bundle is taken (SPACE). */
+    /* The installer's, see gw_install_config; without decoding GW_VERIFY_MEMORY, or no bundle is taken (SPACE) */
     uint8_t *buffer;
     size_t buffer_size;
     uint8_t *offer;    /* for an offer: GW_OFFER_BUFFER; at most 8192 are of use. Larger offers are refused (LIMIT) */
@@ -82,7 +82,7 @@ struct gw_agent_config {
                                 * without any trust in the server; what comes is sealed. 0: never. SECURITY.md, 5 */
     struct gw_span report_kek; /* name of a KEK that MACs reports, if the device has no key that signs; n 0: none */
 
-    /* Seconds since 1970, 0: not known. May be NULL. The time of the newest channel head seen is the least it can be. */
+    /* Seconds since 1970; 0: not known. May be NULL. The date of the newest head is the least it can be. */
     uint32_t (*time)(void *ctx);
     /* Vetoes: return false to decline for now; asked again after ask_again_s. May be NULL: agreed. */
     bool (*may_fetch)(void *ctx, uint32_t bytes);
@@ -103,7 +103,7 @@ struct gw_agent_memory {
     uint8_t failures;        /* looks in a row that failed */
     uint8_t attempts;        /* of this day */
     uint8_t refused;         /* reason of the last refusal that was told */
-    uint32_t day;            /* since 1970, or since power-on */
+    uint32_t day;            /* since 1970, with the top bit set; without a clock: seconds of this day so far */
     uint32_t bytes;          /* of payloads, this day */
     uint32_t next_look;      /* seconds since 1970; 0: by `left_s` */
     uint32_t left_s;         /* seconds until the next look when this was written */
@@ -120,16 +120,19 @@ struct gw_agent {
     struct gw_install_config install_config;
     struct gw_agent_memory memory;
     struct gw_offer offer;      /* views into config->offer */
-    struct gw_want want;
     uint32_t now;               /* of this step, ms */
     uint32_t due;               /* what is waited for: next look, end of a back-off, ms */
-    uint32_t opened;            /* when this agent was opened, or the last hour of the day count, ms */
+    uint32_t ask;               /* when the application is asked again, ms */
+    uint32_t opened;            /* ms */
+    uint32_t ticked;            /* up to when the day was counted, ms */
+    uint32_t issued_at;         /* of the newest channel head: the least that the time can be */
+    uint32_t rest_s;            /* until the next look, when that was decided */
+    uint32_t counter;           /* of the report that is being sent */
     uint32_t offer_n;           /* bytes of the offer so far */
     uint32_t read;              /* payload bytes read from the transport by this attempt */
     uint32_t again;             /* of them, given up and fetched again */
     uint32_t range_left;        /* of the request that is open */
     uint32_t random;
-    uint32_t told;              /* progress, last told */
     struct gw_order order;      /* of the release that is being dealt with */
     int reason;                 /* of the failure that is being dealt with */
     uint8_t state;              /* enum gw_agent_state */
@@ -138,7 +141,8 @@ struct gw_agent {
     uint8_t cert_failures;      /* looks in a row that failed for the server's certificate */
     uint8_t open;               /* a request is open at the transport */
     uint8_t trial;              /* the running image is on trial */
-    uint8_t flags;
+    uint16_t report_n;          /* bytes of the report that is being sent; 0: none is made */
+    uint16_t flags;             /* GW_AGENT_INSTALLING ..., lib/src/agent.h */
     volatile uint8_t woken;
 };
 
@@ -189,7 +193,7 @@ const char *gw_agent_state_name(enum gw_agent_state state);
 /* ---- Reports (SPEC.md, section 18) ------------------------------------------------------------------------------ */
 
 #define GW_REPORT_MAX 512u    /* largest signed report, bytes */
-#define GW_REPORTS_KEPT 7u    /* that wait for a server; then the oldest is dropped */
+#define GW_REPORTS_KEPT 5u    /* that wait for a server; then the oldest is dropped */
 #define GW_ALG_REPORT_MAC (-70002) /* a tag made with a pre-shared key instead of a signature */
 
 enum gw_report_state {
@@ -202,13 +206,13 @@ enum gw_report_state {
 
 struct gw_report {
     uint32_t counter;        /* only grows, for one device */
-    uint8_t state;           /* enum gw_report_state */
-    uint8_t reason;          /* 0: none */
-    uint8_t times;           /* how often in a row, at least 1 */
+    uint32_t state;          /* enum gw_report_state */
+    uint32_t reason;         /* 0: none */
+    uint32_t times;          /* how often in a row, at least 1 */
     struct gw_order release; /* that it is about; sequence 0: none */
     uint32_t time;           /* seconds since 1970 when it happened; 0: not known */
     uint32_t bytes, again;   /* payload bytes read for it; of them, read twice */
-    /* Filled when it is sent: */
+    /* Filled in when it is sent: */
     struct gw_span device;   /* id */
     struct gw_order running; /* the confirmed release; sequence 0: factory image or recovery */
     uint32_t hardware, bootloader, trust_version, head_serial;

@@ -45,7 +45,8 @@ struct gw_sha256 {
  * The library behind it. Functions return 0, or a negative number when the library failed (which is reported as
  * GW_ERR_CRYPTO and is never a verdict). `verify` alone tells a verdict: 0 the signature is right, GW_ERR_SIGNATURE
  * it is wrong, GW_ERR_KEY_WEAK the key is malformed. A function that a device does not need may be NULL: a release
- * that needs it is refused by the plan (aes_ctr: GW_ERR_CIPHER; aes_decrypt, ecdh: GW_ERR_NO_KEY).
+ * that needs it is refused by the plan (aes_ctr: GW_ERR_CIPHER; aes_decrypt, ecdh: GW_ERR_NO_KEY); without `sign`
+ * reports are MACed with a pre-shared key, if the agent is told its name.
  */
 struct gw_crypto {
     void *ctx;
@@ -68,6 +69,8 @@ struct gw_crypto {
     int (*aes_decrypt)(void *ctx, const uint8_t *key, size_t key_size, const uint8_t in[16], uint8_t out[16]);
     /* ECDH on P-256: the x coordinate of priv * (x || y). The port checks that the point is on the curve. */
     int (*ecdh)(void *ctx, const uint8_t priv[32], const uint8_t peer[64], uint8_t shared[32]);
+    /* ES256 (deterministic or not) with the private number `priv`, over a message whose SHA-256 is `digest`: r || s. */
+    int (*sign)(void *ctx, const uint8_t priv[32], const uint8_t digest[32], uint8_t signature[64]);
     /* Random bytes from a real source. Not needed by manifests, installs and boot. */
     int (*random)(void *ctx, void *data, size_t n);
 };
@@ -82,6 +85,8 @@ struct gw_keystore {
     int (*kek)(void *ctx, struct gw_span kid, uint8_t kek[32], size_t *size);
     /* ECDH on P-256 with the private key named `kid`. May be NULL. */
     int (*agree)(void *ctx, struct gw_span kid, const uint8_t peer[64], uint8_t shared[32]);
+    /* ES256 with the device's own key, over a digest; `kid`: its key id. GW_ERR_NO_KEY: it has none. May be NULL. */
+    int (*sign)(void *ctx, const uint8_t digest[32], uint8_t signature[64], uint8_t kid[8]);
 };
 
 /* One-shot SHA-256. */

@@ -61,6 +61,9 @@ struct gw_install_config {
     bool recovery;        /* the running image is the factory image, or the bootloader's recovery */
     enum gw_slot running; /* the slot that runs, from the hand-over; GW_SLOT_FACTORY, or _NONE for the bootloader */
     const struct gw_decoding *decoding; /* NULL: this device takes raw payloads alone, and links no decoder */
+    bool head_required;     /* without a channel head: GW_ERR_HEAD_MISSING */
+    uint32_t head_age_s;    /* heads issued longer ago than that, by `now`: GW_ERR_HEAD_STALE; 0: any age */
+    struct gw_span channel; /* heads of another channel: GW_ERR_HEAD_OTHER; n 0: any */
     /* Told of everything in the manifest that was passed over, and why. May be NULL. */
     void (*passed)(void *ctx, uint32_t component, uint32_t variant, uint32_t payload, int reason);
     void *ctx;

@@ -38,6 +38,12 @@ struct gw_identity {
  */
 GW_MUST_USE int gw_identity_parse(struct gw_identity *id, struct gw_roots *roots, const uint8_t *bytes, size_t n);
 
+/*
+ * The key and the certificate that a device shows to servers, if it has them: views into the identity object; d is
+ * secret. certificate->n 0: a key alone. GW_ERR_NO_KEY: no key either.
+ */
+GW_MUST_USE int gw_identity_client(const uint8_t *bytes, size_t n, struct gw_span *d, struct gw_span *certificate);
+
 /* A keystore that answers from an identity object in memory. */
 struct gw_identity_keys {
     const struct gw_crypto *crypto;

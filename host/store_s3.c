@@ -1,0 +1,218 @@
+/*
+ * store_s3.c - a repository in a bucket: a PUT is whole or not at all, and what was put carries its SHA-256 as metadata
+ * (x-amz-meta-sha256), which tells without fetching it whether it is there. See publish_store.h.
+ *
+ * There is no lock: of two publishers of one class at the same time, the last PUT of the offer stays.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "file.h"
+#include "s3.h"
+
+#define PAGE_MAX (4u * 1024u * 1024u) /* of a listing: 1000 keys of at most 1024 bytes, escaped, and what is around */
+#define PAGES_MAX 1000u
+#define QUERY_MAX 4096u
+
+static int look(void *ctx, const char *name, bool digest, struct gwh_stored *out, struct gwh_error *err)
+{
+    struct gwh_s3_request q = {.method = "HEAD", .name = name, .may_miss = true};
+    struct gwh_s3_answer a = {0};
+    memset(out, 0, sizeof *out);
+    int e = gwh_store_check_name(name, err);
+    e = e == GWH_OK ? gwh_s3_send(ctx, &q, &a, err) : e;
+    if (e == GWH_OK && a.status != 404) {
+        out->there = true;
+        out->size = a.size;
+        out->digest_known = digest && gwh_unhex(out->digest, 32, a.digest);
+    }
+    gwh_buf_free(&a.body);
+    return e;
+}
+
+static int get(void *ctx, const char *name, size_t max, struct gwh_buf *out, struct gwh_error *err)
+{
+    struct gwh_s3_request q = {.method = "GET", .name = name, .max = max, .may_miss = true};
+    struct gwh_s3_answer a = {0};
+    int e = gwh_store_check_name(name, err);
+    e = e == GWH_OK ? gwh_s3_send(ctx, &q, &a, err) : e;
+    if (e == GWH_OK && a.status != 404 && gwh_buf_add(out, a.body.p, a.body.n) != GW_OK) {
+        e = gwh_fail_reason(err, GW_ERR_SPACE, "%s", name);
+    }
+    gwh_buf_free(&a.body);
+    return e;
+}
+
+static int put(void *ctx, const struct gwh_item *item, struct gwh_error *err)
+{
+    struct gwh_s3_request q = {.method = "PUT", .name = item->name, .item = item, .max = PAGE_MAX};
+    struct gwh_s3_answer a = {0};
+    int e = gwh_store_check_name(item->name, err);
+    if (e == GWH_OK && item->size > GWH_S3_PUT_MAX) {
+        e = gwh_fail(err, GWH_REFUSED, "%s is over 5 GB: such a service does not take it in one PUT", item->name);
+    }
+    e = e == GWH_OK ? gwh_s3_send(ctx, &q, &a, err) : e;
+    gwh_buf_free(&a.body);
+    return e;
+}
+
+/* ---- list -------------------------------------------------------------------------------------------------------- */
+
+struct listing {
+    struct gwh_s3 *s3;
+    const char *prefix;
+    int (*each)(void *ctx, const char *name, uint64_t size);
+    void *ctx;
+    char token[1100]; /* of the next page; "": this is the last */
+};
+
+static bool equals(struct gw_span text, const char *what)
+{
+    return text.n == strlen(what) && memcmp(text.p, what, text.n) == 0;
+}
+
+/* Keys are passed on as they stand in the XML: those of a repository need no escapes, others are no concern of ours. */
+static int take_entry(struct listing *l, struct gw_span entry)
+{
+    char name[GWH_STORE_NAME_MAX];
+    size_t at = 0, n = strlen(l->s3->prefix);
+    struct gw_span key = gwh_s3_element(entry, "Key", &at);
+    at = 0;
+    struct gw_span size = gwh_s3_element(entry, "Size", &at);
+    if (key.n <= n || key.n - n >= sizeof name || memcmp(key.p, l->s3->prefix, n) != 0) {
+        return GWH_OK;
+    }
+    memcpy(name, key.p + n, key.n - n);
+    name[key.n - n] = '\0';
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < size.n && size.p[i] >= '0' && size.p[i] <= '9' && bytes < UINT64_MAX / 16; i++) {
+        bytes = bytes * 10 + (size.p[i] - '0');
+    }
+    return l->each(l->ctx, name, bytes);
+}
+
+/* The character that an XML escape at the start of `text` stands for, and its length; 0: it is none that is known. */
+static size_t unescape(char *out, const char *text)
+{
+    static const struct {
+        const char *name;
+        char is;
+    } known[] = {{"&amp;", '&'},  {"&lt;", '<'},   {"&gt;", '>'},   {"&quot;", '"'},  {"&apos;", '\''},
+                 {"&#34;", '"'},  {"&#39;", '\''}, {"&#43;", '+'},  {"&#x2B;", '+'},  {"&#x2F;", '/'},
+                 {"&#x3D;", '='}, {"&#61;", '='},  {"&#47;", '/'},  {"&#38;", '&'},   {"&#x26;", '&'}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        size_t n = strlen(known[i].name);
+        if (strncasecmp(text, known[i].name, n) == 0) {
+            *out = known[i].is;
+            return n;
+        }
+    }
+    return 0;
+}
+
+/* In place. False: an escape that is not known. */
+static bool unescape_all(char *text)
+{
+    char *out = text;
+    while (*text != '\0') {
+        size_t n = 1;
+        if (*text == '&') {
+            n = unescape(out, text);
+        } else {
+            *out = *text;
+        }
+        if (n == 0) {
+            return false;
+        }
+        text += n;
+        out++;
+    }
+    *out = '\0';
+    return true;
+}
+
+static int take_token(struct listing *l, struct gw_span xml, struct gwh_error *err)
+{
+    char before[sizeof l->token];
+    size_t at = 0;
+    bool more = equals(gwh_s3_element(xml, "IsTruncated", &at), "true");
+    at = 0;
+    struct gw_span token = gwh_s3_element(xml, "NextContinuationToken", &at);
+    memcpy(before, l->token, sizeof before);
+    memset(l->token, 0, sizeof l->token);
+    if (!more) {
+        return GWH_OK;
+    }
+    if (token.n > 0 && token.n < sizeof l->token) {
+        memcpy(l->token, token.p, token.n);
+    }
+    if (!unescape_all(l->token) || l->token[0] == '\0' || strcmp(l->token, before) == 0) {
+        return gwh_fail(err, GWH_IO, "the service lists s3://%s in pages and does not say how to get the next",
+                        l->s3->bucket);
+    }
+    return GWH_OK;
+}
+
+static int take_page(struct listing *l, struct gw_span xml, struct gwh_error *err)
+{
+    size_t at = 0;
+    int e = GWH_OK;
+    for (;;) {
+        struct gw_span entry = gwh_s3_element(xml, "Contents", &at);
+        if (e != GWH_OK || entry.n == 0) {
+            return e == GWH_OK ? take_token(l, xml, err) : e;
+        }
+        e = take_entry(l, entry);
+    }
+}
+
+static bool page_query(const struct listing *l, char query[QUERY_MAX])
+{
+    char full[sizeof l->s3->prefix + GWH_STORE_NAME_MAX];
+    (void)snprintf(full, sizeof full, "%s%s", l->s3->prefix, l->prefix);
+    char *prefix = curl_easy_escape(l->s3->curl, full, 0), *token = curl_easy_escape(l->s3->curl, l->token, 0);
+    int n = prefix == NULL || token == NULL
+                ? -1
+                : snprintf(query, QUERY_MAX, "%s%s%slist-type=2&prefix=%s", l->token[0] ? "continuation-token=" : "",
+                           token, l->token[0] ? "&" : "", prefix);
+    curl_free(prefix);
+    curl_free(token);
+    return n > 0 && (unsigned)n < QUERY_MAX;
+}
+
+static int list(void *ctx, const char *prefix, int (*each)(void *ctx, const char *name, uint64_t size), void *each_ctx,
+                struct gwh_error *err)
+{
+    struct listing l = {.s3 = ctx, .prefix = prefix, .each = each, .ctx = each_ctx};
+    char query[QUERY_MAX];
+    int e = GWH_OK;
+    for (unsigned page = 0; e == GWH_OK && (page == 0 || l.token[0] != '\0'); page++) {
+        struct gwh_s3_request q = {.method = "GET", .query = query, .max = PAGE_MAX};
+        struct gwh_s3_answer a = {0};
+        if (page == PAGES_MAX || !page_query(&l, query)) {
+            return gwh_fail_reason(err, GW_ERR_LIMIT, "the listing of s3://%s", l.s3->bucket);
+        }
+        e = gwh_s3_send(l.s3, &q, &a, err);
+        e = e == GWH_OK ? take_page(&l, gwh_span(&a.body), err) : e;
+        gwh_buf_free(&a.body);
+    }
+    return e;
+}
+
+static void free_bucket(void *ctx)
+{
+    gwh_s3_close(ctx);
+    free(ctx);
+}
+
+int gwh_store_open_s3(struct gwh_store *store, const char *where, struct gwh_error *err)
+{
+    struct gwh_s3 *s3 = calloc(1, sizeof *s3);
+    if (s3 == NULL) {
+        return gwh_fail_reason(err, GW_ERR_SPACE, "%s", where);
+    }
+    *store = (struct gwh_store){s3, look, get, put, list, free_bucket};
+    return gwh_s3_open(s3, where, err);
+}

@@ -1,0 +1,573 @@
+/*
+ * agent_rest.c - what the agent's states share: when to look again, budgets, the trial, trust, events and reports.
+ *
+ * Keeps true: waits are bounded (never longer than the interval between looks) and jittered; a failure is written down
+ * with its back-off before anything else happens; a day's budget survives a reset, and days pass without a clock too.
+ */
+#include "agent.h"
+
+#define DAY 86400u
+#define CALENDAR 0x80000000u /* gw_agent_memory.day holds a day since 1970 */
+#define BACK_OFF 30u         /* seconds after the first failure; then twice as long, up to the interval */
+#define WRITE_DOWN 600u      /* a next look that is further away than so many seconds survives a reset */
+#define KEY 8u               /* bytes of a digest that tell whether something was reported */
+
+uint32_t gw_agent_or(uint32_t value, uint32_t otherwise)
+{
+    return value != 0 ? value : otherwise;
+}
+
+/* xorshift32 (Marsaglia, 2003): jitter needs no better. */
+uint32_t gw_agent_random(struct gw_agent *a, uint32_t below)
+{
+    a->random ^= a->random << 13;
+    a->random ^= a->random >> 17;
+    a->random ^= a->random << 5;
+    return below == 0 ? 0 : a->random % below;
+}
+
+void gw_agent_tell(struct gw_agent *a, enum gw_event event, int reason, uint32_t x, uint32_t y)
+{
+    if (a->config->on_event != NULL) {
+        a->config->on_event(a->config->ctx, event, reason < 0 ? -reason : reason, x, y);
+    }
+}
+
+void gw_agent_progress(struct gw_agent *a)
+{
+    struct gw_progress p;
+
+    gw_install_progress(&a->install, &p);
+    gw_agent_tell(a, GW_EVENT_PROGRESS, 0, p.done, p.total);
+}
+
+/* ---- Time ------------------------------------------------------------------------------------------------------- */
+
+uint32_t gw_agent_time(const struct gw_agent *a)
+{
+    uint32_t now = a->config->time != NULL ? a->config->time(a->config->ctx) : 0;
+
+    return now < a->issued_at ? 0 : now; /* a clock that is behind a signed date is wrong */
+}
+
+uint32_t gw_agent_least_time(const struct gw_agent *a)
+{
+    return gw_agent_or(gw_agent_time(a), a->issued_at);
+}
+
+void gw_agent_note_time(struct gw_agent *a)
+{
+    struct gw_head_seen seen;
+
+    gw_head_seen(a->config->dev, &seen);
+    a->issued_at = seen.issued_at;
+}
+
+/* A new day, a new budget. Without a clock a day is 24 hours of running and announced sleep. */
+static void tick(struct gw_agent *a, uint32_t slept_s)
+{
+    struct gw_agent_memory *m = &a->memory;
+    uint32_t time = gw_agent_time(a), seconds = (a->now - a->ticked) / 1000u + slept_s;
+    uint32_t day = CALENDAR | time / DAY;
+
+    a->ticked += (a->now - a->ticked) / 1000u * 1000u;
+    if (time == 0) {
+        day = ((m->day & CALENDAR) != 0 ? 0 : m->day) + seconds;
+    }
+    bool over = time == 0 ? day >= DAY : day != m->day;
+    m->day = time == 0 && over ? 0 : day;
+    if (over) {
+        m->attempts = 0;
+        m->bytes = 0;
+    }
+}
+
+static uint32_t seconds_to_tomorrow(const struct gw_agent *a)
+{
+    uint32_t time = gw_agent_time(a), today = time != 0 ? time % DAY : a->memory.day;
+
+    return today < DAY ? DAY - today : DAY;
+}
+
+uint32_t gw_agent_interval(const struct gw_agent *a)
+{
+    uint32_t s = gw_agent_or(a->memory.interval_s, gw_agent_or(a->config->look_interval_s, GW_LOOK_MAX));
+
+    return s < GW_LOOK_MIN ? GW_LOOK_MIN : s > GW_LOOK_MAX ? GW_LOOK_MAX : s;
+}
+
+int gw_agent_rest(struct gw_agent *a, uint32_t seconds)
+{
+    struct gw_agent_memory *m = &a->memory;
+    uint32_t time = gw_agent_time(a);
+
+    a->rest_s = seconds - seconds / 8 + gw_agent_random(a, seconds / 4 + 1); /* seven to nine eighths of it */
+    a->due = a->now + a->rest_s * 1000u;
+    bool far = a->rest_s >= WRITE_DOWN;
+    m->left_s = far ? a->rest_s : 0;
+    m->next_look = far && time != 0 ? time + a->rest_s : 0;
+    return gw_agent_keep(a->config->dev, m);
+}
+
+/* When the first look is due: as it was written down, or soon. */
+static uint32_t first_look_s(struct gw_agent *a)
+{
+    const struct gw_agent_memory *m = &a->memory;
+    uint32_t time = gw_agent_time(a), s = m->left_s;
+
+    if (m->next_look != 0 && time != 0) {
+        s = m->next_look > time ? m->next_look - time : 0;
+    }
+    uint32_t spread = gw_agent_interval(a) / 8; /* not the whole fleet at once after a power failure */
+    s = s != 0 ? s : gw_agent_random(a, spread < 300 ? spread : 300);
+    return s < GW_LOOK_MAX ? s : GW_LOOK_MAX;
+}
+
+int gw_agent_sleep(struct gw_agent *a, uint32_t now_ms, uint32_t for_s)
+{
+    struct gw_agent_memory *m = &a->memory;
+    uint32_t left = (int32_t)(a->due - now_ms) > 0 ? (a->due - now_ms) / 1000u : 0;
+
+    a->now = now_ms;
+    tick(a, for_s);
+    uint32_t time = gw_agent_time(a);
+    m->left_s = left > for_s ? left - for_s : 1; /* 1: due when it wakes up */
+    m->next_look = time != 0 ? time + left : 0;
+    return gw_agent_keep(a->config->dev, m);
+}
+
+/* ---- Budgets ---------------------------------------------------------------------------------------------------- */
+
+int gw_agent_count_attempt(struct gw_agent *a)
+{
+    struct gw_agent_memory *m = &a->memory;
+    uint32_t most = gw_agent_or(a->config->attempts_per_day, 24);
+
+    if (m->attempts >= (most < UINT8_MAX ? most : UINT8_MAX)) {
+        return GW_ERR_BUDGET;
+    }
+    m->attempts++;
+    return gw_agent_keep(a->config->dev, m);
+}
+
+int gw_agent_budget(struct gw_agent *a, uint32_t *bytes)
+{
+    uint32_t most = gw_agent_or(a->config->bytes_per_day, UINT32_MAX);
+
+    *bytes = a->memory.bytes < most ? most - a->memory.bytes : 0;
+    if (*bytes == 0) {
+        return GW_ERR_BUDGET;
+    }
+    return a->config->bytes_per_day != 0 ? gw_agent_keep(a->config->dev, &a->memory) : GW_OK;
+}
+
+/* ---- Trust ------------------------------------------------------------------------------------------------------ */
+
+static GW_NOINLINE int load_trust(struct gw_agent *a, struct gw_trust *trust, struct gw_identity *id)
+{
+    struct gw_boot_state state;
+
+    int err = gw_device_state(a->config->dev, &state);
+    return err == GW_OK ? gw_trust_load(a->config->dev, &state, true, a->config->buffer, trust, id) : err;
+}
+
+int gw_agent_tell_trust(struct gw_agent *a)
+{
+    const struct gw_transport *t = a->config->transport;
+    struct gw_transport_trust told = { NULL, gw_agent_time(a) };
+    struct gw_identity id;
+    struct gw_trust trust;
+    int err = GW_OK;
+
+    if (t->trust == NULL) {
+        return GW_OK;
+    }
+    err = load_trust(a, &trust, &id);
+    told.trust = err == GW_OK ? &trust : NULL;
+    if (err == GW_OK || err == GW_ERR_TRUST_MISSING) {
+        err = t->trust(t->ctx, &told);
+    }
+    gw_wipe(a->config->buffer, GW_INSTALL_BUFFER_MIN); /* the identity's secrets were in it */
+    return err;
+}
+
+int gw_agent_take_trust(struct gw_agent *a)
+{
+    const struct gw_agent_config *c = a->config;
+    bool pending = false, lent = c->decoding != NULL && c->decoding->size >= GW_VERIFY_MEMORY;
+    uint8_t *memory = lent ? c->decoding->memory : c->buffer;
+    size_t size = lent ? c->decoding->size : c->buffer_size;
+
+    int err = gw_trust_update(c->dev, a->offer.trust.p, a->offer.trust.n, memory, size, &pending);
+    if (size >= GW_VERIFY_MEMORY) {
+        gw_wipe(memory, GW_VERIFY_MEMORY);
+    }
+    if (err == GW_OK) {
+        gw_agent_tell(a, GW_EVENT_TRUST, 0, pending, 0);
+    }
+    return err == GW_DONE || err == GW_ERR_TRUST_OLDER ? GW_OK : err; /* an offer may lag behind */
+}
+
+int gw_agent_take_head(struct gw_agent *a)
+{
+    struct gw_head_seen seen;
+    struct gw_identity id;
+    struct gw_trust trust;
+    struct gw_head head;
+
+    int err = load_trust(a, &trust, &id);
+    if (err == GW_OK) {
+        err = gw_head_take(a->config->dev, &trust, id.class_id, a->offer.head, &head, &seen);
+    }
+    gw_wipe(a->config->buffer, GW_INSTALL_BUFFER_MIN);
+    if (err == GW_OK && memcmp(head.class_id, id.class_id, GW_UUID_SIZE) != 0) {
+        err = GW_ERR_HEAD_OTHER;
+    }
+    if (err == GW_OK && head.serial < seen.serial) {
+        err = GW_ERR_HEAD_OLDER;
+    }
+    gw_agent_note_time(a);
+    return err;
+}
+
+/* ---- Reports ---------------------------------------------------------------------------------------------------- */
+
+int gw_agent_add_report(struct gw_agent *a, enum gw_report_state state, int reason, struct gw_order release)
+{
+    struct gw_report r = { .state = state, .reason = (uint32_t)(reason < 0 ? -reason : reason), .release = release };
+
+    if (a->config->transport->report == NULL) {
+        return GW_OK;
+    }
+    r.time = gw_agent_time(a);
+    r.bytes = a->read;
+    r.again = a->again;
+    return gw_reports_add(a->config->dev, &r);
+}
+
+/* ---- The image on trial, and what became of the one before ------------------------------------------------------ */
+
+int gw_agent_lose(struct gw_agent *a, int reason)
+{
+    int err = gw_device_reject(a->config->dev, reason);
+
+    if (err != GW_OK) {
+        return err;
+    }
+    if (a->open) {
+        a->config->transport->close(a->config->transport->ctx);
+        a->open = 0;
+    }
+    a->reason = reason;
+    a->trial = 0;
+    a->flags |= GW_AGENT_LOST;
+    a->state = GW_AGENT_RESTART;
+    gw_agent_tell(a, GW_EVENT_TRIED, reason, 0, 0);
+    return GW_MORE;
+}
+
+/* The release that runs, confirmed, is reported once; so is the first one, and after a loss of the journal again. */
+static int tell_running(struct gw_agent *a, const struct gw_boot_state *s)
+{
+    unsigned slot = a->config->handover->slot;
+
+    a->read = a->again = 0;
+    if (slot > GW_SLOT_B || s->slot[slot].state != GW_CONFIRMED ||
+        memcmp(a->memory.running_told, s->slot[slot].digest, KEY) == 0) {
+        return GW_OK;
+    }
+    memcpy(a->memory.running_told, s->slot[slot].digest, KEY);
+    int err = gw_agent_add_report(a, GW_REPORT_CONFIRMED, 0, s->slot[slot].order);
+    return err == GW_OK ? gw_agent_keep(a->config->dev, &a->memory) : err;
+}
+
+/* Why the image before was left, once. */
+static int tell_left(struct gw_agent *a, const struct gw_boot_state *s)
+{
+    uint8_t key[KEY] = { 0 };
+    struct gw_order order = { 0, 0 };
+
+    for (unsigned i = 0; i < 2; i++) {
+        if (s->slot[i].state == GW_REJECTED && i != a->config->handover->slot) {
+            memcpy(key, s->slot[i].digest, KEY);
+            order = s->slot[i].order;
+        }
+    }
+    key[KEY - 1] = s->reason;
+    if (s->reason == 0 || memcmp(key, a->memory.left_told, KEY) == 0) {
+        return GW_OK;
+    }
+    gw_agent_tell(a, GW_EVENT_LEFT, s->reason, order.epoch, order.sequence);
+    memcpy(a->memory.left_told, key, KEY);
+    int err = gw_agent_add_report(a, GW_REPORT_LEFT, s->reason, order);
+    return err == GW_OK ? gw_agent_keep(a->config->dev, &a->memory) : err;
+}
+
+int gw_agent_confirm(struct gw_agent *a)
+{
+    struct gw_boot_state s;
+
+    int err = gw_device_confirm(a->config->dev);
+    if (err != GW_OK) {
+        return err;
+    }
+    a->trial = 0;
+    gw_agent_tell(a, GW_EVENT_TRIED, 0, 0, 0);
+    err = gw_device_state(a->config->dev, &s);
+    return err == GW_OK ? tell_running(a, &s) : err;
+}
+
+static uint8_t more(uint8_t n)
+{
+    return n < UINT8_MAX ? (uint8_t)(n + 1) : n;
+}
+
+/* ---- Failure ---------------------------------------------------------------------------------------------------- */
+
+/* Refused for what it is, not for how it came: it is not better in half a minute. */
+static bool is_refusal(int reason)
+{
+    return reason <= GW_ERR_FORMAT && reason != GW_ERR_FRAME_HASH && reason != GW_ERR_SOURCE &&
+           reason != GW_ERR_PAYLOAD_SHORT && reason != GW_ERR_PAYLOAD_LONG;
+}
+
+/* The same refusal of the same manifest is told once. */
+static bool told_before(struct gw_agent *a, int reason)
+{
+    uint8_t digest[GW_DIGEST_SIZE] = { 0 };
+    struct gw_agent_memory *m = &a->memory;
+
+    if (a->offer.manifest.n != 0 &&
+        gw_sha256(a->config->dev->crypto, a->offer.manifest.p, a->offer.manifest.n, digest) != GW_OK) {
+        return false;
+    }
+    bool before = m->refused == -reason && memcmp(m->refused_told, digest, KEY) == 0;
+    m->refused = (uint8_t)-reason;
+    memcpy(m->refused_told, digest, KEY);
+    return before;
+}
+
+static void close_install(struct gw_agent *a)
+{
+    struct gw_progress p;
+
+    if ((a->flags & GW_AGENT_INSTALLING) == 0) {
+        return;
+    }
+    gw_install_progress(&a->install, &p);
+    a->again += p.asked_again + a->install.frames.held;
+    a->flags &= (uint16_t)~GW_AGENT_INSTALLING;
+    int err = gw_install_abort(&a->install, false); /* what it has stays */
+    (void)err; /* a journal that fails says so again at the next write */
+}
+
+/* Seconds until the next look, by what went wrong. */
+static uint32_t back_off(struct gw_agent *a, int reason)
+{
+    struct gw_agent_memory *m = &a->memory;
+    uint32_t interval = gw_agent_interval(a), s = interval < BACK_OFF ? interval : BACK_OFF;
+
+    if (reason == GW_ERR_VETO) {
+        return gw_agent_or(a->config->ask_again_s, 60);
+    }
+    if (reason == GW_ERR_BUDGET) {
+        return seconds_to_tomorrow(a);
+    }
+    if (is_refusal(reason)) {
+        return interval;
+    }
+    m->failures = more(m->failures);
+    for (unsigned i = 1; i < m->failures && s < interval; i++) {
+        s *= 2;
+    }
+    s = s < interval ? s : interval;
+    uint32_t trial = gw_agent_or(a->config->confirm_s, 600) / 8 + 1; /* on trial there is a deadline */
+    return a->trial && s > trial ? trial : s;
+}
+
+int gw_agent_give_up(struct gw_agent *a)
+{
+    int reason = a->reason;
+    bool refusal = is_refusal(reason) && reason != GW_ERR_VETO;
+
+    close_install(a);
+    if (reason <= GW_ERR_CERT_EXPIRED && reason >= GW_ERR_CERT_PIN) {
+        a->cert_failures = more(a->cert_failures);
+    }
+    if (a->offer.payload_base.n != 0 && !refusal && reason != GW_ERR_VETO) {
+        a->flags ^= GW_AGENT_OWN_BASE; /* the other source, next time */
+    }
+    if (reason <= GW_ERR_FORMAT && reason >= GW_ERR_ROOTS_FEW) {
+        a->order = (struct gw_order){ 0, 0 }; /* what the offer says of itself is not proved */
+    }
+    bool quiet = refusal && told_before(a, reason);
+    int err = gw_agent_rest(a, back_off(a, reason));
+    if (err == GW_OK && !quiet) {
+        err = gw_agent_add_report(a, reason == GW_ERR_VETO ? GW_REPORT_DECLINED : GW_REPORT_FAILED, reason, a->order);
+    }
+    if (err == GW_OK) {
+        gw_agent_tell(a, GW_EVENT_FAILED, reason, a->rest_s, 0);
+        a->order = (struct gw_order){ 0, 0 };
+    }
+    return err;
+}
+
+/* ---- Life of an agent ------------------------------------------------------------------------------------------- */
+
+static void seed(struct gw_agent *a)
+{
+    const struct gw_device *dev = a->config->dev;
+    struct gw_identity id;
+    struct gw_span bytes;
+
+    if (dev->crypto->random == NULL || dev->crypto->random(dev->crypto->ctx, &a->random, sizeof a->random) != 0) {
+        /* By device and by start: enough to spread a fleet. */
+        a->random = gw_identity_load(dev, a->config->buffer, &id, NULL, &bytes) == GW_OK
+                        ? gw_crc32(dev->journal->generation, id.device_id, id.device_id_size)
+                        : dev->journal->generation;
+        gw_wipe(a->config->buffer, GW_IDENTITY_MAX);
+    }
+    a->random |= a->random == 0;
+}
+
+int gw_agent_open(struct gw_agent *a, const struct gw_agent_config *config, uint32_t now_ms)
+{
+    const struct gw_transport *t = config->transport;
+
+    if (config->dev == NULL || config->handover == NULL || t == NULL || t->open == NULL || t->read == NULL ||
+        t->close == NULL || config->buffer == NULL || config->offer == NULL) {
+        return GW_ERR_CONFIG;
+    }
+    if (config->buffer_size < GW_INSTALL_BUFFER_MIN || config->offer_size == 0) {
+        return GW_ERR_SPACE;
+    }
+    memset(a, 0, sizeof *a);
+    a->config = config;
+    a->now = a->opened = a->ticked = a->ask = now_ms;
+    a->trial = config->handover->slot <= GW_SLOT_B && config->handover->state == GW_TRYING;
+    a->state = a->trial ? GW_AGENT_SELF_TEST : GW_AGENT_IDLE;
+    a->install_config = (struct gw_install_config){
+        .dev = config->dev,
+        .buffer = config->buffer,
+        .buffer_size = config->buffer_size,
+        .recovery = config->handover->recovery != 0 || config->handover->slot > GW_SLOT_B,
+        .running = (enum gw_slot)config->handover->slot,
+        .decoding = config->decoding,
+        .head_required = config->head_required,
+        .head_age_s = config->head_age_s,
+        .channel = config->channel,
+    };
+    gw_agent_note_time(a);
+    gw_agent_recall(config->dev, &a->memory);
+    seed(a);
+    a->due = now_ms + first_look_s(a) * 1000u;
+    return GW_OK;
+}
+
+static int start(struct gw_agent *a)
+{
+    struct gw_boot_state s;
+
+    int err = gw_device_state(a->config->dev, &s);
+    if (err == GW_OK) {
+        err = tell_left(a, &s);
+    }
+    return err == GW_OK ? tell_running(a, &s) : err;
+}
+
+static bool over(const struct gw_agent *a, uint32_t seconds)
+{
+    return a->now - a->opened >= seconds * 1000u;
+}
+
+int gw_agent_begin_step(struct gw_agent *a)
+{
+    tick(a, 0);
+    if ((a->flags & GW_AGENT_STARTED) == 0) {
+        int err = start(a);
+        if (err != GW_OK && err != GW_ERR_NOTHING) {
+            return err;
+        }
+        a->flags |= GW_AGENT_STARTED;
+    }
+    bool waiting = a->state == GW_AGENT_IDLE || a->state == GW_AGENT_LOOK;
+    if (a->trial && waiting && over(a, gw_agent_or(a->config->confirm_s, 600))) {
+        int err = gw_agent_lose(a, GW_ERR_CONFIRM_LATE);
+        return err < 0 ? err : GW_OK;
+    }
+    if (!a->trial && (a->flags & GW_AGENT_STEADY) == 0 && over(a, gw_agent_or(a->config->steady_s, 300))) {
+        int err = gw_device_steady(a->config->dev);
+        a->flags |= GW_AGENT_STEADY;
+        return err == GW_ERR_NOTHING ? GW_OK : err;
+    }
+    return GW_OK;
+}
+
+/* Not past the trial's deadline, nor past the time when the image is to be called steady. */
+void gw_agent_bound_wait(const struct gw_agent *a, uint32_t *wait)
+{
+    uint32_t at = gw_agent_or(a->trial ? a->config->confirm_s : a->config->steady_s, a->trial ? 600 : 300) * 1000u;
+    uint32_t since = a->now - a->opened;
+
+    if ((a->trial || (a->flags & GW_AGENT_STEADY) == 0) && (a->flags & GW_AGENT_RESTARTED) == 0) {
+        uint32_t left = since < at ? at - since : 0;
+        *wait = *wait < left ? *wait : left;
+    }
+}
+
+void gw_agent_wake(struct gw_agent *a)
+{
+    a->woken = 1;
+}
+
+void gw_agent_close(struct gw_agent *a)
+{
+    if (a->config != NULL) {
+        if (a->open) {
+            a->config->transport->close(a->config->transport->ctx);
+        }
+        close_install(a);
+    }
+    gw_wipe(a, sizeof *a);
+}
+
+int gw_update(struct gw_agent *a)
+{
+    const struct gw_agent_config *c = a->config;
+    uint32_t wait = 0;
+    bool looked = false;
+
+    if (c->now_ms == NULL || c->wait == NULL) {
+        return GW_ERR_CONFIG;
+    }
+    a->due = c->now_ms(c->ctx);
+    for (;;) {
+        int status = gw_agent_step(a, c->now_ms(c->ctx), &wait);
+        if (status < 0) {
+            return status;
+        }
+        looked = looked || a->state != GW_AGENT_IDLE;
+        if (looked && (a->state == GW_AGENT_IDLE || (a->state == GW_AGENT_RESTART && status == GW_DONE))) {
+            return a->state == GW_AGENT_IDLE || (a->flags & GW_AGENT_LOST) != 0 ? a->reason : GW_DONE;
+        }
+        if (wait > 0) {
+            c->wait(c->ctx, wait);
+        }
+    }
+}
+
+void gw_agent_status(struct gw_agent *a, struct gw_agent_status *s)
+{
+    *s = (struct gw_agent_status){
+        .state = (enum gw_agent_state)a->state,
+        .trial = a->trial != 0,
+        .reason = a->reason,
+        .next_look_s = (int32_t)(a->due - a->now) > 0 ? (a->due - a->now) / 1000u : 0,
+        .failures = a->memory.failures,
+        .attempts = a->memory.attempts,
+        .bytes = a->memory.bytes,
+        .reports = gw_reports_waiting(a->config->dev),
+        .read = a->read,
+        .again = a->again,
+    };
+}

@@ -1,0 +1,102 @@
+/*
+ * server.h - godwitd as a whole: what its parts share, and the log.
+ *
+ *   main.c      command line, configuration, signals        config.c   the configuration file, from a table
+ *   http.c tls.c routes.c                                    db.c migrations.c blobs.c
+ *   fleet.c     in memory: devices, and what each is offered; nothing on the poll path reads the database
+ *   offers.c payloads.c reports.c                            what devices ask (SPEC.md, section 16)
+ *   classes.c devices.c releases.c rollouts.c tokens.c audit.c events.c metrics.c openapi.c      administration (19)
+ *   mqtt.c      tells devices that there is something, takes reports (SPEC.md, section 20)
+ *
+ * One thread runs the event loop and all handlers; one more writes to the database.
+ */
+#ifndef GWS_SERVER_H
+#define GWS_SERVER_H
+
+#include "blobs.h"
+#include "db.h"
+#include "fleet.h"
+#include "http.h"
+
+struct gws_config {
+    char data[GWH_PATH_MAX];         /* folder of database and blobs */
+    char trust[GWH_PATH_MAX];        /* trust bundle of the fleet: releases are checked by it; may be changed by API */
+    char roots[GWH_PATH_MAX];        /* public keys of the roots that sign it */
+    struct {
+        char listen[80], certificate[GWH_PATH_MAX], key[GWH_PATH_MAX], client_ca[GWH_PATH_MAX], crl[GWH_PATH_MAX];
+        struct gws_limits limits;
+    } door[4];                       /* in the order of the bits of enum gws_door; listen "": closed */
+    bool first_sight;                /* a certificate of the device CA makes its device known; else only by import */
+    char first_sight_class[33];      /* hex: of devices that become known so */
+    char payload_base[256];          /* URL that offers name; "": beside the offer */
+    uint32_t link_seconds;           /* payload links expire after that; 0: they do not */
+    uint32_t next_look_s;            /* that devices are told; jitter of an eighth is added */
+    bool log_json;
+    struct {
+        char host[128];              /* "": no MQTT */
+        uint16_t port;
+        char ca[GWH_PATH_MAX], certificate[GWH_PATH_MAX], key[GWH_PATH_MAX];
+    } mqtt;
+};
+/* Reads it; every option is in one table, which also prints the example that `godwit server init` writes. */
+int gws_config_read(struct gws_config *c, const char *path, struct gwh_error *err);
+void gws_config_example(FILE *out, const struct gws_config *values);
+
+struct gws_mqtt;
+struct gws_events;
+
+struct gws_server {
+    struct gws_config config;
+    struct event_base *base;
+    struct gws_db *db;
+    struct gws_blobs blobs;
+    struct gws_fleet *fleet;
+    struct gws_http *http;
+    struct gws_mqtt *mqtt;     /* NULL: none */
+    struct gws_events *events; /* who listens to server-sent events */
+    uint8_t link_key[32];      /* MACs expiring links; from the database, made once */
+    int64_t started;           /* seconds since 1970 */
+};
+
+int64_t gws_now(void); /* seconds since 1970 */
+
+/* One line for each event, text or JSON: gws_log(s, "report", "device", id, "state", name, NULL). Escaped. */
+void gws_log(const struct gws_server *s, const char *event, ...) __attribute__((sentinel));
+
+/* ---- audit.c: every change that a person made -------------------------------------------------------------------- */
+
+/* In a change's apply(): who did what to what. `detail` may be NULL. */
+int gws_audit(sqlite3 *db, struct gwh_error *err, const char *who, const char *what, const char *object,
+              const json_t *detail);
+
+/* ---- events.c: what the dashboard and `rollout watch` listen to -------------------------------------------------- */
+
+/* type: "report", "rollout", "device", "release"; takes the reference. */
+void gws_event(struct gws_server *s, const char *type, json_t *data);
+
+/* ---- metrics.c --------------------------------------------------------------------------------------------------- */
+
+enum gws_metric {
+    GWS_M_LOOKS, GWS_M_LOOKS_UNCHANGED, GWS_M_LOOKS_NOTHING, GWS_M_PAYLOAD_REQUESTS, GWS_M_PAYLOAD_BYTES,
+    GWS_M_REPORTS, GWS_M_REPORTS_REFUSED, GWS_M_REFUSED, GWS_M_NOTIFIED, GWS_M_CONNECTIONS, GWS_M_HANDSHAKES,
+    GWS_M_RESUMED, GWS_M_COMMITS, GWS_M_CHANGES, GWS_METRICS
+};
+void gws_count(enum gws_metric m, uint64_t n);
+
+/* ---- reports.c --------------------------------------------------------------------------------------------------- */
+
+/*
+ * A report came, over HTTPS (`key` of the client's certificate, or NULL: the stored one) or MQTT. Verified here, stored
+ * by the writer, then `done`: GWH_OK it is stored (or was before); GWH_REFUSED never; GWH_IO not now.
+ */
+void gws_report_take(struct gws_server *s, const char *device, const struct gw_pubkey *key, struct gw_span cose,
+                     void (*done)(void *ctx, int result, const struct gwh_error *err), void *ctx);
+
+/* ---- mqtt.c ------------------------------------------------------------------------------------------------------ */
+
+int gws_mqtt_start(struct gws_server *s, struct gwh_error *err);
+void gws_mqtt_stop(struct gws_server *s);
+/* "There is something": to one device, or to all that a class has (device NULL). No broker: nothing happens. */
+void gws_mqtt_notify(struct gws_server *s, const char *device);
+
+#endif
