@@ -24,7 +24,7 @@ struct gwp_curl_config {
     const char *offer_path;  /* below it: "offers/<class id>" or "device/v1/offer" */
     const char *report_path; /* "device/v1/report"; NULL: reports are not sent */
     const char *roots;       /* file with CAs in PEM, or a folder (c_rehash); NULL: the system's. Read once */
-    const char *crl;         /* file, read once; NULL: none. Of the CA of the server; one that is past its date refuses */
+    const char *crl;         /* file, read once; NULL: none. Of the server's CA; one past its date refuses all */
     struct gw_span certificate, key; /* of this client, PEM in memory, no passphrase; n 0: none. Copied */
     uint32_t connect_ms;     /* name, TCP and TLS together; 0: 10 s */
     uint32_t stall_ms;       /* without a byte; 0: 30 s */

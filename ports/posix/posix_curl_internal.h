@@ -24,7 +24,7 @@ struct gwp_curl {
     uint8_t *certificate, *key; /* PEM */
     size_t certificate_n, key_n;
     uint32_t connect_ms, stall_ms;
-    char host[256]; /* of the server */
+    char host[GWC_HOST_MAX + 1]; /* of the server */
     struct gwp_tls tls;
     uint8_t hosts[GW_TRUST_MAX]; /* of the trust bundle, encoded */
     size_t hosts_n;

@@ -8,10 +8,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
-#include "fields.h"
 #include "posix_curl_internal.h"
 
 #define DISCARD 16384u /* bytes of a body nobody reads, for the sake of the connection */
@@ -284,7 +282,7 @@ static bool set_question(struct gwp_curl *c, CURL *easy)
         bad |= !add_header(c, text);
     }
     SET(CURLOPT_HTTPHEADER, c->headers);
-    SET(CURLOPT_CURLU, c->target.url);
+    SET(CURLOPT_URL, c->target.url);
     return !bad;
 }
 
@@ -362,25 +360,11 @@ static int error_of(const struct gwp_curl *c, CURLcode code)
 
 /* ---- Whom payloads may come from ------------------------------------------------------------------------------- */
 
-static void read_host(struct gw_cbor *c, void *out)
-{
-    *(struct gw_span *)out = gw_cbor_text(c);
-}
-
 bool gwp_curl_allows(const struct gwp_curl *c, const char *host)
 {
-    struct gw_span list = { c->hosts, c->hosts_n }, one;
-    uint32_t count = gw_list_count(list);
-    if (strcmp(host, c->host) == 0) {
-        return true;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        if (gw_list_read(list, i, read_host, &one) == GW_OK && one.n == strlen(host) &&
-            strncasecmp((const char *)one.p, host, one.n) == 0) {
-            return true;
-        }
-    }
-    return false;
+    struct gw_trust trust = { .hosts = { c->hosts, c->hosts_n } };
+    return strcmp(host, c->host) == 0 ||
+           gwc_host_listed(&trust, (struct gw_span){ (const uint8_t *)host, strlen(host) });
 }
 
 static void follow(struct gwp_curl *c)

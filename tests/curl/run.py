@@ -300,6 +300,9 @@ def others(server, repo, pki):
     check("a piece that comes twice", lines[1]["result"] in ("OK", "HTTP") and lines[1]["sha256"] != repo.small and
           lines[2]["result"] == "OK" and lines[2]["sha256"] == repo.small, lines)
     server.clear()
+    server.set("etag_change", since=3)  # the file was written anew: the next attempt begins with the new tag
+    results("a tag that changes for good", server.url, pki.ca, ["OK", "RANGE", "OK"], "offer", repo.get, repo.get)
+    server.clear()
     server.set("close", every=1)
     lines = results("a server that closes after every answer", server.url, pki.ca, ["OK"] * 3, "offer", repo.get,
                     "report:9", report="device/v1/report")
@@ -392,8 +395,9 @@ def redirects(repo, pki):
         server.clear()
         payload_bases(server, cdn, there, repo, pki, own)
         stranger = Pki(TMP / "stranger").client("dev1")
-        results("a client certificate that the server does not take", mtls.url, pki.ca, ["TLS"], "offer",
-                cert=stranger[0], key=stranger[1])
+        for name, one in (("1.2", mtls), ("1.3", server)):
+            results(f"a client certificate that the server does not take, TLS {name}", one.url, pki.ca, ["TLS"], "offer",
+                    cert=stranger[0], key=stranger[1])
 
 
 def loop_length(server, repo, pki, own):
