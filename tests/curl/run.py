@@ -396,8 +396,8 @@ def redirects(repo, pki):
         payload_bases(server, cdn, there, repo, pki, own)
         stranger = Pki(TMP / "stranger").client("dev1")
         for name, one in (("1.2", mtls), ("1.3", server)):
-            results(f"a client certificate that the server does not take, TLS {name}", one.url, pki.ca, ["TLS"], "offer",
-                    cert=stranger[0], key=stranger[1])
+            results(f"a client certificate that the server does not take, TLS {name}", one.url, pki.ca, ["TLS"],
+                    "offer", cert=stranger[0], key=stranger[1])
 
 
 def loop_length(server, repo, pki, own):

@@ -222,7 +222,8 @@ static void test_urls(void **state)
         "", "https:", "https://", "https:///a", "https://:443/", "https://a:0x1/", "https://a:99999/", "http://a/",
         "ftp://a/",
         "//a/", "a", "https://u@a/", "https://u:p@a/", "https://@a/", "https://a/?b", "https://a?b", "https://a/#b",
-        "https://a b/", "https://2130706433/", "https://127.1/", "https://a/ b", "https://a\r\nX: y/", "https://a\\b/", "https://[::1]/", "https://a_b/",
+        "https://a b/", "https://2130706433/",
+        "https://127.1/", "https://a/ b", "https://a\r\nX: y/", "https://a\\b/", "https://[::1]/", "https://a_b/",
         "https://%61/%zz\x01", "https://\xc3\xa4/", "https://a/\x80", "https://a/<",
     };
     struct gwp_target t = { 0 };
