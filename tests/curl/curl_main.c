@@ -9,6 +9,7 @@
  *
  *     offer | unchanged | anonymous           an offer; with If-None-Match; without checking the server
  *     payload:HEX:SIZE:RANGE[:BASE]           a payload by ranges of RANGE bytes until it is there or a range fails
+ *     brief:HEX:SIZE:RANGE                    the same, each request closed with its last byte, its end not waited for
  *     slow:HEX:SIZE:MS                        a payload as one range, read only after MS milliseconds
  *     report:BYTES                            a report of so many bytes
  *     many:COUNT                              so many transports at once ask for an offer; bytes: how many got it
@@ -44,6 +45,7 @@ struct program {
     uint32_t pin_count;
     struct gwh_buf bundle, cert, key;
     double longest; /* call, ms */
+    bool brief;     /* closes as soon as it has the bytes */
 };
 
 /* What came of a command. */
@@ -148,7 +150,7 @@ static int fetch(struct program *p, const struct gw_request *r, struct outcome *
         e = e == GW_OK ? read_some(p, data, sizeof data, &n) : e;
         (void)EVP_DigestUpdate(out->hash, data, n);
         got += n;
-    } while (e == GW_OK && n > 0);
+    } while (e == GW_OK && n > 0 && !(p->brief && got == r->longest));
     double start = ms_now();
     p->t.close(p->t.ctx);
     timed(p, start);
@@ -287,8 +289,9 @@ static void run(struct program *p, const char *command)
     const char *rest = strchr(command, ':');
     rest = rest != NULL ? rest + 1 : "";
     p->longest = 0;
+    p->brief = strncmp(command, "brief:", 6) == 0;
     (void)EVP_DigestInit_ex(out.hash, EVP_sha256(), NULL);
-    if (strncmp(command, "payload:", 8) == 0 || strncmp(command, "slow:", 5) == 0) {
+    if (strncmp(command, "payload:", 8) == 0 || strncmp(command, "slow:", 5) == 0 || p->brief) {
         payload(p, rest, command[0] == 's', &out);
     } else if (strncmp(command, "report:", 7) == 0) {
         report(p, rest, &out);

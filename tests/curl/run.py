@@ -100,6 +100,9 @@ def one_connection(repo, pki):
               count["header"] + count["body"] == sum(int(line[6]) for line in log), (count, log))
         print(f"   offer, 4 ranges, 304: {count['requests']} requests, {count['connections']} connection, "
               f"{count['sent']} bytes sent, {count['header']} of headers and {count['body']} of bodies received")
+        lines = results("requests that are closed with their last byte", server.url, pki.ca, ["OK"],
+                        f"brief:{repo.small}:{SIZE}:1000")
+        check("keep the connection", lines[0]["connections"] == 1 and lines[0]["asked"] == 100, lines)
         results("what is not there", server.url, pki.ca, ["HTTP_STATUS"], "offer", offer="offers/none")
         results("an address instead of a name", server.url.replace("localhost", "127.0.0.1"), pki.ca, ["OK"], "offer")
         results("a base with a path and a slash", server.url + "/offers/", pki.ca, ["OK"], "offer", offer="one")
