@@ -373,7 +373,8 @@ static void run_trust(void)
     }
 }
 
-/* offer | same (an offer, unchanged is welcome) | payload DIGEST SIZE BASE | report TEXT | look (trust again) | rest S (and a half) */
+/* offer | same (an offer, unchanged is welcome) | payload DIGEST SIZE BASE | report TEXT | look (trust again) |
+ * rest S (and a half) */
 static char **run_action(char **a)
 {
     if (strcmp(a[0], "offer") == 0 || strcmp(a[0], "same") == 0) {
