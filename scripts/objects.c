@@ -2,6 +2,7 @@
  * objects.c - one array for each public object, as large as it: scripts/size.py reads their sizes from the symbol
  * table.
  */
+#include "fetch.h"
 #include "godwit/install.h"
 
 #define OBJECT(name)                                                                                                   \
@@ -22,6 +23,8 @@ OBJECT(gw_plan);
 OBJECT(gw_facts);
 OBJECT(gw_install);
 OBJECT(gw_install_config);
+OBJECT(gwc_http);
+OBJECT(gwc_fetch);
 
 #define CONSTANT(name)                                                                                                 \
     extern const char size_of_##name[name];                                                                            \
