@@ -97,7 +97,7 @@ static void say_text(const struct session *s, enum gw_event event, int reason, u
         [GW_EVENT_LEFT] = "went back from release %u.%u",
     };
     bool lost = event == GW_EVENT_TRIED && reason != 0;
-    bool unknown = event == GW_EVENT_LEFT && b == 0; /* no release is to blame: the journal was lost, or nothing is there */
+    bool unknown = event == GW_EVENT_LEFT && b == 0; /* the journal was lost, or nothing is there */
     (void)printf("%7.2f  ", (double)(gwp_now_ms() - s->app->started_ms) / 1000.0);
     (void)printf(lost ? "the image on trial gives up" : unknown ? "before this start" : texts[event], (unsigned)a,
                  (unsigned)b);

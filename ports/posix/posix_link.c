@@ -161,7 +161,7 @@ static int open_tls(struct gwp_link *l, const struct gwp_link_config *c, struct 
                                         .random = random_bytes};
         gw_crypto_psa_entropy(random_bytes, NULL);
         l->tls = gwc_tls_new(&config, &reason);
-        e = l->tls != NULL ? GWH_OK : gwh_fail_reason(err, reason, "TLS cannot begin with these roots and certificates");
+        e = l->tls != NULL ? GWH_OK : gwh_fail_reason(err, reason, "TLS does not take these roots and certificates");
     }
     gwh_buf_free(&roots);
     gwh_buf_free(&crl);

@@ -46,7 +46,7 @@ struct gwp_run {
 /* Runs the device until it has nothing more to do (how->looks), a signal or a power cut ends it. */
 int gwp_device_run(const struct gwp_run *how, struct gwh_error *err);
 
-/* ---- posix_app.c: one session of an image, in a process of its own ------------------------------------------------- */
+/* ---- posix_app.c: one session of an image, in a process of its own ----------------------------------------------- */
 
 enum gwp_app_end { GWP_APP_DONE = 0, GWP_APP_FAILED = 60, GWP_APP_RESTART = 64 }; /* exit codes */
 struct gwp_app {
