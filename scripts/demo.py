@@ -244,9 +244,9 @@ def check_wire(devices, servers, bad_link):
     by_devices = sum(d.sum("received", but_run=0 if d.name == "dev4" else None) for d in devices)
     lost = by_nginx - by_devices
     cut = next(d for d in devices if d.name == "dev3")
-    say(f"\n   nginx sent {by_nginx} bytes of HTTP; the devices received {by_devices}, and dev3 {lost} more before its\n"
-        f"   plug was pulled, of which it kept {cut.kept()}. dev4 needed {len(bad_link.requests)} requests: every third was "
-        f"reset.")
+    say(f"\n   nginx sent {by_nginx} bytes of HTTP; the devices received {by_devices}, and dev3 {lost} more before\n"
+        f"   its plug was pulled, of which it kept {cut.kept()}. dev4 needed {len(bad_link.requests)} requests: every third "
+        "was reset.")
     check(cut.kept() > 0, "dev3 kept nothing of what it had")
     check(cut.kept() <= lost, "the devices received more than nginx sent")
 
@@ -286,10 +286,10 @@ def story(work):
             say(f"     {d.name}: {d.story}")
         first_round(devices, (main, old, forged, stale, bad_link))
         check_first(devices)
-        say("   Four run 1.1.0. dev5 went back to 1.0.0 after three crashes, dev6, dev7 and dev8 stayed with it. Each knows "
-            "why.")
-        say("\n5. Release 1.2.0 mends the crash: a delta from 1.1.0, and the full image for whoever does not run that. All "
-            "devices look at the right server, over a good link.")
+        say("   Four run 1.1.0. dev5 went back to 1.0.0 after three crashes, dev6, dev7 and dev8 stayed with it. "
+            "Each knows why.")
+        say("\n5. Release 1.2.0 mends the crash: a delta from 1.1.0, and the full image for whoever does not run that. "
+            "All devices look at the right server, over a good link.")
         release("1.2.0", delta_from=["1.1.0", "1.0.0"])
         publish("rel-1.2.0", "www")
         second_round(devices, main)
