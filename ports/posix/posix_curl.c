@@ -173,7 +173,8 @@ static void init_libcurl(void)
     const curl_version_info_data *info;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
         info = curl_version_info(CURLVERSION_NOW);
-        usable = info->version_num >= 0x075700 && info->ssl_version != NULL && strstr(info->ssl_version, "OpenSSL/");
+        usable = info->version_num >= 0x075700 && info->ssl_version != NULL &&
+                 strncmp(info->ssl_version, "OpenSSL/", 8) == 0; /* on_context() is given an SSL_CTX */
     }
 }
 

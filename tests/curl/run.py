@@ -228,7 +228,7 @@ PAYLOAD_FAULTS = {
     "RANGE": ["whole", "wrong_range", "wrong_size", "no_range", "more_range", "etag_change", "416"],
     "HTTP": ["gzip", "garbage", "header_flood", "long_range", "two_lengths", "endless"],
     "HTTP_STATUS": ["201", "204", "304", "400", "403", "404", "408", "429", "500", "503"],
-    "TRANSPORT": ["reset", "truncate"],
+    "TRANSPORT": ["reset", "truncate", "less_range", "early_end"],
     "TIMEOUT": ["stall", "silent"],
 }
 OFFER_FAULTS = {
@@ -248,7 +248,7 @@ REPORT_FAULTS = {
     "TIMEOUT": ["silent"],
 }
 DAMAGED = {"corrupt"}  # bytes that only the library can find wrong
-PARTIAL = {"reset", "truncate", "stall"}  # half of the range came
+PARTIAL = {"reset", "truncate", "stall", "less_range", "early_end"}  # half of the range came
 ALL_OF_IT = {"endless"}
 
 
