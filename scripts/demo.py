@@ -245,8 +245,8 @@ def check_wire(devices, servers, bad_link):
     lost = by_nginx - by_devices
     cut = next(d for d in devices if d.name == "dev3")
     say(f"\n   nginx sent {by_nginx} bytes of HTTP; the devices received {by_devices}, and dev3 {lost} more before\n"
-        f"   its plug was pulled, of which it kept {cut.kept()}. dev4 needed {len(bad_link.requests)} requests: every third "
-        "was reset.")
+        f"   its plug was pulled, of which it kept {cut.kept()}. dev4 needed {len(bad_link.requests)} requests: every "
+        "third was reset.")
     check(cut.kept() > 0, "dev3 kept nothing of what it had")
     check(cut.kept() <= lost, "the devices received more than nginx sent")
 

@@ -81,26 +81,41 @@ static const char *event_name(enum gw_event event)
     return (size_t)event < sizeof names / sizeof *names && names[event] != NULL ? names[event] : "?";
 }
 
-static void say_text(const struct session *s, enum gw_event event, int reason, uint32_t a, uint32_t b)
+/* In words; %1 and %2 are the event's numbers. */
+static const char *event_text(enum gw_event event, int reason, uint32_t b)
 {
     static const char *const texts[] = {
         [GW_EVENT_LOOK] = "looks for an update",
-        [GW_EVENT_OFFER] = "is offered release %u.%u",
-        [GW_EVENT_PLAN] = "has to fetch %u bytes, %u are here already",
-        [GW_EVENT_PROGRESS] = "has %u of %u bytes",
-        [GW_EVENT_STAGED] = "has installed release %u.%u; restarts to try it",
-        [GW_EVENT_FAILED] = "the update did not happen; looks again in %u s",
+        [GW_EVENT_OFFER] = "is offered release %1.%2",
+        [GW_EVENT_PLAN] = "has to fetch %1 bytes, %2 are here already",
+        [GW_EVENT_PROGRESS] = "has %1 of %2 bytes",
+        [GW_EVENT_STAGED] = "has installed release %1.%2; restarts to try it",
+        [GW_EVENT_FAILED] = "the update did not happen; looks again in %1 s",
         [GW_EVENT_TRIED] = "the image on trial is confirmed",
-        [GW_EVENT_NOTHING] = "nothing new; looks again in %u s",
+        [GW_EVENT_NOTHING] = "nothing new; looks again in %1 s",
         [GW_EVENT_TRUST] = "took a newer trust bundle",
-        [GW_EVENT_REPORTED] = "report %u has arrived",
-        [GW_EVENT_LEFT] = "went back from release %u.%u",
+        [GW_EVENT_REPORTED] = "report %1 has arrived",
+        [GW_EVENT_LEFT] = "went back from release %1.%2",
     };
-    bool lost = event == GW_EVENT_TRIED && reason != 0;
-    bool unknown = event == GW_EVENT_LEFT && b == 0; /* the journal was lost, or nothing is there */
+    if (event == GW_EVENT_TRIED && reason != 0) {
+        return "the image on trial gives up";
+    }
+    if (event == GW_EVENT_LEFT && b == 0) {
+        return "before this start"; /* the journal was lost, or nothing is there: no release is to blame */
+    }
+    return (size_t)event < sizeof texts / sizeof *texts && texts[event] != NULL ? texts[event] : "?";
+}
+
+static void say_text(const struct session *s, enum gw_event event, int reason, uint32_t a, uint32_t b)
+{
     (void)printf("%7.2f  ", (double)(gwp_now_ms() - s->app->started_ms) / 1000.0);
-    (void)printf(lost ? "the image on trial gives up" : unknown ? "before this start" : texts[event], (unsigned)a,
-                 (unsigned)b);
+    for (const char *p = event_text(event, reason, b); *p != '\0'; p++) {
+        if (*p == '%') {
+            (void)printf("%u", (unsigned)(*++p == '1' ? a : b));
+        } else {
+            (void)putchar(*p);
+        }
+    }
     if (reason != 0) {
         const char *why = event == GW_EVENT_FAILED ? gwp_link_why(s->link) : "";
         (void)printf(": %s: %s%s%s%s", gw_error_name(reason), gw_strerror(reason), why[0] != '\0' ? " (" : "", why,

@@ -1,158 +1,10 @@
 /*
- * test_fetch.c - the agent's transport against a server by script: every rule of SPEC.md, section 16; with waits at
- * each call, failures at each call, and bytes that come one by one.
+ * test_fetch.c - the agent's transport against a server by script: SPEC.md, section 16, but for other hosts
+ * (test_fetch_hosts.c); with waits at each call, failures at each call, and bytes that come one by one.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "fetching.h"
 
-#include <string.h>
-
-#include "fetch.h"
-#include "objects.h"
-#include "wire.h"
-
-#define SIZE 10u /* of the payload "0123456789" */
-#define OFFER_HEAD "HTTP/1.1 200 OK\r\nETag: \"o1\"\r\n"
-#define OFFER OFFER_HEAD "Content-Length: 5\r\n\r\noffer"
-#define RANGE(range, n, bytes)                                                                                         \
-    "HTTP/1.1 206 x\r\nContent-Range: bytes " range "\r\nETag: \"p\"\r\nContent-Length: " n "\r\n\r\n" bytes
-#define STATUS(status) "HTTP/1.1 " status " x\r\nContent-Length: 3\r\n\r\nxyz"
-#define EMPTY(status) "HTTP/1.1 " status " x\r\nContent-Length: 0\r\n\r\n"
-#define MOVED(to) "HTTP/1.1 302 Found\r\nLocation: " to "\r\nContent-Length: 0\r\n\r\n"
-#define HEX "0101010101010101010101010101010101010101010101010101010101010101"
-
-static struct wire wire;
-static struct gwc_fetch fetch;
-static struct gwc_fetch_config config;
-static struct gw_transport t;
-static uint32_t clock_ms, clock_step;
-static uint8_t body[9000];
-static size_t body_n;
-
-static uint32_t now_ms(void *ctx)
-{
-    (void)ctx;
-    clock_ms += clock_step;
-    return clock_ms;
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    wire_open(&wire);
-    clock_ms = 0xffffff00u; /* goes over its end */
-    clock_step = 0;
-    config = (struct gwc_fetch_config){ .secure = &wire.secure, .server = "https://own/fleet", .timeout_ms = 1000,
-                                        .offer_path = "offers/1", .report_path = "device/v1/report",
-                                        .now_ms = now_ms };
-    assert_int_equal(gwc_fetch_init(&fetch, &config, &t), GW_OK);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    wire_close(&wire);
-    return 0;
-}
-
-static void anew(void)
-{
-    tear_down(NULL);
-    set_up(NULL);
-}
-
-static struct gw_request offer(void)
-{
-    return (struct gw_request){ .resource = GW_RESOURCE_OFFER, .longest = 8192 };
-}
-
-static struct gw_request range(uint32_t offset, uint32_t longest)
-{
-    struct gw_request r = { .resource = GW_RESOURCE_PAYLOAD, .offset = offset, .longest = longest, .size = SIZE };
-
-    memset(r.digest, 1, sizeof r.digest);
-    return r;
-}
-
-static struct gw_request below(const char *base)
-{
-    struct gw_request r = range(0, SIZE);
-
-    r.base = (struct gw_span){ (const uint8_t *)base, strlen(base) };
-    return r;
-}
-
-static int open_it(const struct gw_request *r)
-{
-    int error = GW_ERR_AGAIN;
-
-    for (unsigned i = 0; i < 100000 && error == GW_ERR_AGAIN; i++) {
-        struct gw_request copy = *r; /* nothing of it may be kept */
-        error = t.open(t.ctx, &copy);
-        memset(&copy, 0xa5, sizeof copy);
-    }
-    return error;
-}
-
-/* The whole request; the body lies in `body`. */
-static int get(const struct gw_request *r, size_t piece)
-{
-    int error = open_it(r);
-    size_t n = 1;
-
-    body_n = 0;
-    for (unsigned i = 0; i < 100000 && (error == GW_ERR_AGAIN || (error == GW_OK && n > 0)); i++) {
-        error = t.read(t.ctx, body + body_n, piece, &n);
-        assert_true(n <= piece && (error == GW_OK || n == 0));
-        body_n += n;
-    }
-    t.close(t.ctx);
-    return error;
-}
-
-static void expect_body(const char *text)
-{
-    assert_int_equal(body_n, strlen(text));
-    assert_memory_equal(body, text, body_n);
-}
-
-static int report(const char *text)
-{
-    int error = GW_ERR_AGAIN;
-
-    for (unsigned i = 0; i < 100000 && error == GW_ERR_AGAIN; i++) {
-        error = t.report(t.ctx, (const uint8_t *)text, strlen(text));
-    }
-    return error;
-}
-
-/* One answer to one request: which error, and whether the connection is kept. */
-static int one(const char *answer, const struct gw_request *r, bool kept)
-{
-    anew();
-    wire_answer(&wire, answer, WIRE_STAYS);
-    int error = get(r, 7);
-    assert_int_equal(wire.connected, kept);
-    return error;
-}
-
-static void trust_hosts(const char *hex, const char *pins)
-{
-    struct t_bytes hosts = t_hex(hex), pin = t_hex(pins);
-    struct gw_trust trust = { .hosts = { hosts.p, hosts.n }, .pins = { pin.p, pin.n } };
-    struct gw_transport_trust told = { &trust, 77 };
-
-    assert_int_equal(t.trust(t.ctx, &told), GW_OK);
-    t_free(&hosts);
-    t_free(&pin);
-}
-#define CDN "8163" "63646e" /* ["cdn"] */
-
-/* ---- Offers ------------------------------------------------------------------------------------------------------- */
+/* ---- Offers ------------------------------------------------------------------------------------------------------ */
 
 static void test_offer(void **state)
 {
@@ -224,7 +76,8 @@ static void test_offer_answers(void **state)
         assert_int_equal(one(errors[i], &r, false), GW_ERR_HTTP_STATUS);
     }
     assert_int_equal(one("HTTP/1.1 204 x\r\n\r\n", &r, true), GW_ERR_NOTHING);
-    assert_int_equal(one("HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\noffer\r\n0\r\n\r\n", &r, true), GW_OK);
+    assert_int_equal(one("HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\noffer\r\n0\r\n\r\n", &r, true),
+                     GW_OK);
     expect_body("offer");
     assert_int_equal(one(EMPTY("200"), &r, true), GW_OK);
     expect_body("");
@@ -268,7 +121,7 @@ static void test_offer_size(void **state)
     assert_int_equal(body_n, 4);
 }
 
-/* ---- Payloads ----------------------------------------------------------------------------------------------------- */
+/* ---- Payloads ---------------------------------------------------------------------------------------------------- */
 
 static void test_ranges(void **state)
 {
@@ -354,7 +207,8 @@ static void test_range_lengths(void **state)
 
 static void test_etag(void **state)
 {
-    static const char other[] = "HTTP/1.1 206 x\r\nContent-Range: bytes 1-1/10\r\nETag: \"q\"\r\nContent-Length: 1\r\n\r\n1";
+    static const char other[] = "HTTP/1.1 206 x\r\nContent-Range: bytes 1-1/10\r\nETag: \"q\"\r\n"
+                                "Content-Length: 1\r\n\r\n1";
     static const char none[] = "HTTP/1.1 206 x\r\nContent-Range: bytes 1-1/10\r\nContent-Length: 1\r\n\r\n1";
     struct gw_request first = range(0, 1), second = range(1, 1), another = range(1, 1);
     (void)state;
@@ -376,144 +230,7 @@ static void test_etag(void **state)
     assert_int_equal(get(&another, 9), GW_OK);
 }
 
-/* ---- Other hosts -------------------------------------------------------------------------------------------------- */
-
-static void test_base(void **state)
-{
-    struct gw_request r = below("https://cdn:8443/a/");
-    static const char *const refused[] = {
-        "https://other/a", "https://cdn.evil/a", "http://cdn/a", "https://cdn/a?x", "https://user@cdn/", "cdn", "/a",
-        "https://cdn/a#b", "https://cdn\r\n/", "//cdn/a",
-    };
-    (void)state;
-
-    trust_hosts(CDN, "");
-    wire_answer(&wire, RANGE("0-9/10", "10", "0123456789"), WIRE_STAYS);
-    assert_int_equal(get(&r, 100), GW_OK);
-    assert_int_equal(wire_sent(&wire, "GET /a/" HEX " HTTP/1.1\r\nUser-Agent: godwit\r\nHost: cdn:8443\r\n"), 1);
-    assert_int_equal(wire.peer, GWC_PEER_OTHER);
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-        r = below(refused[i]);
-        anew();
-        trust_hosts(CDN, "");
-        assert_int_equal(get(&r, 100), GW_ERR_REDIRECT);
-        assert_int_equal(wire.connects, 0);
-    }
-    /* not listed, but the server's own: taken; on its port it is the same, on another no certificate is shown */
-    anew();
-    r = below("https://OWN/a");
-    wire_answer(&wire, RANGE("0-9/10", "10", "0123456789"), WIRE_STAYS);
-    assert_int_equal(get(&r, 100), GW_OK);
-    assert_int_equal(wire.peer, GWC_PEER_OWN);
-    anew();
-    r = below("https://own:444/a");
-    wire_answer(&wire, RANGE("0-9/10", "10", "0123456789"), WIRE_STAYS);
-    assert_int_equal(get(&r, 100), GW_OK);
-    assert_int_equal(wire.peer, GWC_PEER_OTHER);
-}
-
-static void test_redirect(void **state)
-{
-    struct gw_request r = range(0, 5), rest = range(5, 5), o = offer();
-    static const char *const codes[] = { "301", "302", "303", "307", "308" };
-    char text[200];
-    (void)state;
-
-    for (size_t i = 0; i < 5; i++) {
-        anew();
-        trust_hosts(CDN, "");
-        strcpy(text, "HTTP/1.1 ");
-        strcat(text, codes[i]);
-        strcat(text, " x\r\nLocation: https://cdn/x?sig=%20\r\nContent-Length: 3\r\n\r\nbye");
-        wire_answer(&wire, text, WIRE_STAYS);
-        wire_answer(&wire, RANGE("0-4/10", "5", "01234"), WIRE_STAYS);
-        wire_answer(&wire, RANGE("5-9/10", "5", "56789"), WIRE_STAYS);
-        wire_answer(&wire, OFFER, WIRE_STAYS);
-        assert_int_equal(get(&r, 100), GW_OK);
-        assert_int_equal(get(&rest, 100), GW_OK);
-        expect_body("56789");
-        assert_int_equal(wire.connects, 2); /* the target is kept for the ranges that follow */
-        assert_int_equal(wire_sent(&wire, "GET /x?sig=%20 HTTP/1.1\r\nUser-Agent: godwit\r\nHost: cdn\r\nRange: "), 2);
-        assert_int_equal(wire.peers[0], GWC_PEER_OWN);
-        assert_int_equal(wire.peers[1], GWC_PEER_OTHER);
-        assert_int_equal(get(&o, 100), GW_OK); /* and not for anything else */
-        assert_string_equal(wire.host, "own");
-    }
-}
-
-static void test_redirect_refused(void **state)
-{
-    static const char *const targets[] = {
-        "https://other/x", "http://cdn/x", "https://cdn:0/x", "https://u@cdn/x", "//cdn/x", "x", "https://cdn/x#f", "",
-        "https://cdn.other/",
-    };
-    struct gw_request r = range(0, 5);
-    char text[300];
-    (void)state;
-
-    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
-        anew();
-        trust_hosts(CDN, "");
-        strcpy(text, "HTTP/1.1 302 x\r\nContent-Length: 0\r\nLocation: ");
-        strcat(text, targets[i]);
-        strcat(text, "\r\n\r\n");
-        wire_answer(&wire, text, WIRE_STAYS);
-        wire_answer(&wire, RANGE("0-4/10", "5", "01234"), WIRE_STAYS);
-        assert_int_equal(get(&r, 100), GW_ERR_REDIRECT);
-        assert_int_equal(wire.connects, 1);
-        assert_int_equal(get(&r, 100), GW_OK); /* the next try begins at the base */
-        assert_string_equal(wire.host, "own");
-    }
-    assert_int_equal(one(EMPTY("302"), &r, false), GW_ERR_REDIRECT); /* to nowhere */
-}
-
-static void test_redirect_count(void **state)
-{
-    struct gw_request r = range(0, 5), rest = range(5, 5);
-    (void)state;
-
-    for (unsigned i = 0; i < 3; i++) {
-        wire_answer(&wire, MOVED("/next"), WIRE_STAYS);
-    }
-    wire_answer(&wire, RANGE("0-4/10", "5", "01234"), WIRE_STAYS);
-    wire_answer(&wire, RANGE("5-9/10", "5", "56789"), WIRE_STAYS);
-    assert_int_equal(get(&r, 100), GW_OK);
-    assert_int_equal(wire.connects, 1); /* the same host: a path alone */
-    assert_int_equal(wire_sent(&wire, "GET /next HTTP/1.1\r\n"), 3);
-    assert_int_equal(get(&rest, 100), GW_OK);
-    assert_int_equal(wire_sent(&wire, "GET /fleet/payloads/"), 2);
-    anew();
-    for (unsigned i = 0; i < 4; i++) {
-        wire_answer(&wire, MOVED("https://own/next"), WIRE_STAYS);
-    }
-    assert_int_equal(get(&r, 100), GW_ERR_REDIRECT);
-    assert_int_equal(wire.next, 4);
-}
-
-/* A target that is longer than what comes in while it is used, byte by byte, in every split. */
-static void test_redirect_chain_in_pieces(void **state)
-{
-    struct gw_request r = range(0, 5), rest = range(5, 5);
-    (void)state;
-
-    for (size_t piece = 1; piece < 90; piece++) {
-        anew();
-        trust_hosts(CDN, "");
-        wire.piece = piece;
-        wire.again = piece % 2 != 0;
-        wire_answer(&wire, MOVED("https://cdn/a-longer-way/to/go"), WIRE_STAYS);
-        wire_answer(&wire, MOVED("https://own:9/b"), WIRE_STAYS);
-        wire_answer(&wire, RANGE("0-4/10", "5", "01234"), WIRE_STAYS);
-        wire_answer(&wire, RANGE("5-9/10", "5", "56789"), WIRE_STAYS);
-        assert_int_equal(get(&r, 100), GW_OK);
-        assert_int_equal(get(&rest, 100), GW_OK);
-        assert_int_equal(wire.connects, 3);
-        assert_int_equal(wire.port, 9);
-        assert_int_equal(wire_sent(&wire, "GET /b HTTP/1.1\r\n"), 2);
-    }
-}
-
-/* ---- Connection --------------------------------------------------------------------------------------------------- */
+/* ---- Connection -------------------------------------------------------------------------------------------------- */
 
 static void test_stale(void **state)
 {
@@ -561,8 +278,8 @@ static void test_close(void **state)
 
     /* complete without having read the end */
     wire_answer(&wire, RANGE("0-3/10", "4", "0123"), WIRE_STAYS);
-    wire_answer(&wire, "HTTP/1.1 206 x\r\nContent-Range: bytes 0-3/10\r\nETag: \"p\"\r\nTransfer-Encoding: chunked\r\n\r\n"
-                       "4\r\n0123\r\n0\r\n\r\n", WIRE_STAYS);
+    wire_answer(&wire, "HTTP/1.1 206 x\r\nContent-Range: bytes 0-3/10\r\nETag: \"p\"\r\n"
+                       "Transfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n0\r\n\r\n", WIRE_STAYS);
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(open_it(&r), GW_OK);
         for (got = 0; got < 4; got += n) {
@@ -644,7 +361,7 @@ static void test_trust(void **state)
     assert_int_equal(t.trust(t.ctx, &nobody), GW_ERR_STATE);
 }
 
-/* ---- Reports ------------------------------------------------------------------------------------------------------ */
+/* ---- Reports ----------------------------------------------------------------------------------------------------- */
 
 static void test_report(void **state)
 {
@@ -652,10 +369,12 @@ static void test_report(void **state)
         const char *answer;
         int error;
     } cases[] = {
-        { EMPTY("200"), GW_OK },   { EMPTY("201"), GW_OK },  { "HTTP/1.1 204 x\r\n\r\n", GW_OK }, { EMPTY("299"), GW_OK },
+        { EMPTY("200"), GW_OK },        { EMPTY("201"), GW_OK },
+        { EMPTY("299"), GW_OK },        { "HTTP/1.1 204 x\r\n\r\n", GW_OK },
         { EMPTY("400"), GW_ERR_VALUE }, { EMPTY("403"), GW_ERR_VALUE }, { EMPTY("409"), GW_ERR_VALUE },
         { EMPTY("499"), GW_ERR_VALUE }, { EMPTY("408"), GW_ERR_HTTP_STATUS }, { EMPTY("425"), GW_ERR_HTTP_STATUS },
-        { EMPTY("429"), GW_ERR_HTTP_STATUS }, { EMPTY("500"), GW_ERR_HTTP_STATUS }, { EMPTY("503"), GW_ERR_HTTP_STATUS },
+        { EMPTY("429"), GW_ERR_HTTP_STATUS }, { EMPTY("500"), GW_ERR_HTTP_STATUS },
+        { EMPTY("503"), GW_ERR_HTTP_STATUS },
         { EMPTY("302"), GW_ERR_HTTP_STATUS }, { MOVED("https://own/x"), GW_ERR_HTTP_STATUS }, { "x\r\n", GW_ERR_HTTP },
     };
     (void)state;
@@ -695,7 +414,7 @@ static void test_report_order(void **state)
     assert_int_equal(report("x"), GW_OK);
 }
 
-/* ---- Time, failures, pieces --------------------------------------------------------------------------------------- */
+/* ---- Time, failures, pieces -------------------------------------------------------------------------------------- */
 
 static void test_stall(void **state)
 {
@@ -857,15 +576,12 @@ static void test_config(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_offer),         TEST(test_offer_unchanged), TEST(test_offer_half_read), TEST(test_offer_answers),
-        TEST(test_offer_size),    TEST(test_ranges),          TEST(test_range_answers),   TEST(test_range_lengths),
-        TEST(test_etag),          TEST(test_base),            TEST(test_redirect),        TEST(test_redirect_refused),
-        TEST(test_redirect_count), TEST(test_redirect_chain_in_pieces), TEST(test_stale), TEST(test_close),
-        TEST(test_anonymous),     TEST(test_trust),           TEST(test_report),          TEST(test_report_order),
-        TEST(test_stall),         TEST(test_pieces),          TEST(test_failures),        TEST(test_order),
-        TEST(test_config),
+        TEST(test_offer),        TEST(test_offer_unchanged), TEST(test_offer_half_read), TEST(test_offer_answers),
+        TEST(test_offer_size),   TEST(test_ranges),          TEST(test_range_answers),   TEST(test_range_lengths),
+        TEST(test_etag),         TEST(test_stale),           TEST(test_close),           TEST(test_anonymous),
+        TEST(test_trust),        TEST(test_report),          TEST(test_report_order),    TEST(test_stall),
+        TEST(test_pieces),       TEST(test_failures),        TEST(test_order),           TEST(test_config),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,7 +111,7 @@ static int try_it(const char *s, size_t n, size_t piece, bool again)
     return exchange(piece == 1 ? 1 : 100);
 }
 
-/* ---- Requests ----------------------------------------------------------------------------------------------------- */
+/* ---- Requests ---------------------------------------------------------------------------------------------------- */
 
 static void expect_request(const struct gwc_http_request *r, const char *expected)
 {
@@ -170,7 +170,7 @@ static void test_long_requests(void **state)
     }
 }
 
-/* ---- Answers that are taken --------------------------------------------------------------------------------------- */
+/* ---- Answers that are taken -------------------------------------------------------------------------------------- */
 
 struct good {
     const char *answer, *body;
@@ -192,7 +192,8 @@ static const struct good good[] = {
     { OK_HEAD "\r\nuntil the end", "until the end", 200, false },
     { OK_HEAD "\r\n", "", 200, false },
     { OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello", 200, true },
-    { OK_HEAD "transfer-encoding: CHUNKED\r\n\r\n2\r\nhe\r\n03\r\nllo\r\n000\r\nA: b\r\nC:\r\n\r\n", "hello", 200, true },
+    { OK_HEAD "transfer-encoding: CHUNKED\r\n\r\n2\r\nhe\r\n03\r\nllo\r\n000\r\nA: b\r\nC:\r\n\r\n", "hello", 200,
+      true },
     { OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0 ; \"x\"\r\n\r\n", "hello", 200, true },
     { OK_HEAD "Transfer-Encoding: chunked\r\n\r\nA\r\n0123456789\r\nb\r\n0123456789a\r\n0\r\n\r\n",
       "01234567890123456789a", 200, true },
@@ -231,7 +232,8 @@ static void test_cut_off(void **state)
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         const char *end = strstr(good[i].answer, "\r\n\r\n");
         for (size_t n = 0; n < strlen(good[i].answer); n++) {
-            bool until_end = strncmp(good[i].answer, OK_HEAD "\r\n", 19) == 0 && n >= (size_t)(end - good[i].answer) + 4;
+            size_t head_n = (size_t)(end - good[i].answer) + 4;
+            bool until_end = strncmp(good[i].answer, OK_HEAD "\r\n", 19) == 0 && n >= head_n;
             assert_int_equal(try_it(good[i].answer, n, n % 3, n % 2 != 0), until_end ? GW_OK : GW_ERR_TRANSPORT);
             assert_false(gwc_http_reusable(http));
             assert_int_equal(gwc_http_silent(http), n == 0);
@@ -242,7 +244,8 @@ static void test_cut_off(void **state)
 static void test_answer(void **state)
 {
     const struct gwc_http_answer *a = &http->answer;
-    static const char answer[] = "HTTP/1.1 206 x\r\nContent-Range: bytes 7-4294967293/4294967294\r\nETag:  W/\"a b\" \r\n"
+    static const char answer[] = "HTTP/1.1 206 x\r\nContent-Range: bytes 7-4294967293/4294967294\r\n"
+                                 "ETag:  W/\"a b\" \r\n"
                                  "Location: https://h/x\r\nContent-Length: 0\r\n\r\n";
     (void)state;
 
@@ -263,7 +266,7 @@ static void test_answer(void **state)
     assert_false(a->has_range);
 }
 
-/* ---- Answers that are refused ------------------------------------------------------------------------------------- */
+/* ---- Answers that are refused ------------------------------------------------------------------------------------ */
 
 #define TE "Transfer-Encoding: chunked\r\n"
 #define CHUNKED OK_HEAD TE "\r\n"
@@ -300,16 +303,20 @@ static const char *const bad[] = {
     /* ranges */
     "HTTP/1.1 206 x\r\nContent-Range: bytes 2-1/9\r\n\r\n", "HTTP/1.1 206 x\r\nContent-Range: bytes 0-9/9\r\n\r\n",
     "HTTP/1.1 206 x\r\nContent-Range: bytes */9\r\n\r\n", "HTTP/1.1 206 x\r\nContent-Range: bytes 0-1\r\n\r\n",
-    "HTTP/1.1 206 x\r\nContent-Range: bytes=0-1/9\r\n\r\n", "HTTP/1.1 206 x\r\nContent-Range: bytes 0-1/9 \x20x\r\n\r\n",
+    "HTTP/1.1 206 x\r\nContent-Range: bytes=0-1/9\r\n\r\n",
+    "HTTP/1.1 206 x\r\nContent-Range: bytes 0-1/9 \x20x\r\n\r\n",
     "HTTP/1.1 206 x\r\nContent-Range: Bytes 0-1/9\r\n\r\n", "HTTP/1.1 206 x\r\nContent-Range: bytes 0-1/**\r\n\r\n",
     "HTTP/1.1 206 x\r\nContent-Range: bytes 0-1/4294967296\r\n\r\n", "HTTP/1.1 206 x\r\nContent-Range:\r\n\r\n",
     "HTTP/1.1 206 x\r\nContent-Range: bytes  0-1/9\r\n\r\n", "HTTP/1.1 206 x\r\nContent-Range: bytes 0-1/0\r\n\r\n",
     /* chunks */
     CHUNKED "\r\n0\r\n\r\n", CHUNKED "x\r\n", CHUNKED "5hello\r\n", CHUNKED "5\r\nhello0\r\n\r\n",
-    CHUNKED "5\nhello\r\n0\r\n\r\n", CHUNKED "5\r\nhello\n0\r\n\r\n", CHUNKED "-5\r\nhello\r\n", CHUNKED " 5\r\nhello\r\n",
-    CHUNKED "0x5\r\nhello\r\n", CHUNKED "5\r\nhelloworld\r\n0\r\n\r\n", CHUNKED "00000000000000005\r\nhello\r\n0\r\n\r\n",
+    CHUNKED "5\nhello\r\n0\r\n\r\n", CHUNKED "5\r\nhello\n0\r\n\r\n", CHUNKED "-5\r\nhello\r\n",
+    CHUNKED " 5\r\nhello\r\n",
+    CHUNKED "0x5\r\nhello\r\n", CHUNKED "5\r\nhelloworld\r\n0\r\n\r\n",
+    CHUNKED "00000000000000005\r\nhello\r\n0\r\n\r\n",
     CHUNKED "100000000\r\n", CHUNKED "ffffffffffffffff\r\n", CHUNKED "5\r\nhello\r\nfffffffb\r\n",
-    CHUNKED "0\r\n A: b\r\n\r\n", CHUNKED "0\r\nA\r\n\r\n", CHUNKED "0\r\nA: b\n\r\n", CHUNKED "5,x\r\nhello\r\n0\r\n\r\n",
+    CHUNKED "0\r\n A: b\r\n\r\n", CHUNKED "0\r\nA\r\n\r\n", CHUNKED "0\r\nA: b\n\r\n",
+    CHUNKED "5,x\r\nhello\r\n0\r\n\r\n",
     /* 1xx */
     "HTTP/1.1 100 a\r\n\r\nHTTP/1.1 100 b\r\n\r\nHTTP/1.1 100 c\r\n\r\n" OK5, "HTTP/1.1 100 a\r\nA\r\n\r\n" OK5,
 };
@@ -336,7 +343,7 @@ static void test_refused(void **state)
     assert_int_equal(try_it(zero, sizeof zero - 1, 0, false), GW_ERR_HTTP);
 }
 
-/* ---- Limits ------------------------------------------------------------------------------------------------------- */
+/* ---- Limits ------------------------------------------------------------------------------------------------------ */
 
 /* before, `n` times c, after. */
 static size_t build(const char *before, char c, size_t n, const char *after)
@@ -395,7 +402,8 @@ static void test_lines_around_the_window(void **state)
 /* What is of interest may not hide behind blanks. */
 static void test_long_fields(void **state)
 {
-    static const char *const names[] = { "Content-Length: 5", "Transfer-Encoding: chunked", "Content-Range: bytes 0-1/2",
+    static const char *const names[] = { "Content-Length: 5", "Transfer-Encoding: chunked",
+                                         "Content-Range: bytes 0-1/2",
                                          "Connection: close", "Content-Encoding:" };
     char line[100];
     (void)state;
@@ -487,7 +495,7 @@ static void test_chunk_limits(void **state)
     assert_int_equal(try_it(chunks, sizeof chunks - 1, 0, false), GW_ERR_TRANSPORT);
 }
 
-/* ---- Connection --------------------------------------------------------------------------------------------------- */
+/* ---- Connection -------------------------------------------------------------------------------------------------- */
 
 static void test_keep(void **state)
 {

@@ -129,8 +129,8 @@ static void test_lengths(void **state)
 static void test_target(void **state)
 {
     static const char *const bad[] = {
-        "", "x", "//other/x", "?q", "http://a/", "https://a/#f", "https://a/x?y#z", "https://a?x", "/a b", "/a#f", "/\n",
-        "/a\r\nb",
+        "", "x", "//other/x", "?q", "http://a/", "https://a/#f", "https://a/x?y#z", "https://a?x", "/a b", "/a#f",
+        "/\n", "/a\r\nb",
     };
     struct gwc_url from, u;
     (void)state;
