@@ -31,16 +31,17 @@ struct queue {
     uint32_t count;
 };
 
-static void load(const struct gw_device *dev, struct queue *q)
+/* Of another version: the counter goes on. What cannot be read now is no reason to begin again. */
+static int load(const struct gw_device *dev, struct queue *q)
 {
     uint32_t n = 0;
 
     int err = gw_journal_get(dev->journal, GW_REC_REPORTS, q->r, sizeof q->r, &n);
-    if (err != GW_OK || n < 4 || (n - 4) % ENTRY != 0) {
+    if (n < 4) {
         gw_put32(q->r, 0);
-        n = 4;
     }
-    q->count = (uint32_t)((n - 4) / ENTRY);
+    q->count = n < 4 || (n - 4) % ENTRY != 0 ? 0 : (uint32_t)((n - 4) / ENTRY);
+    return err == GW_ERR_NOTHING ? GW_OK : err;
 }
 
 static int save(const struct gw_device *dev, const struct queue *q)
@@ -60,8 +61,7 @@ uint32_t gw_reports_waiting(const struct gw_device *dev)
 {
     struct queue q;
 
-    load(dev, &q);
-    return q.count;
+    return load(dev, &q) == GW_OK ? q.count : 0;
 }
 
 int gw_reports_add(const struct gw_device *dev, const struct gw_report *report)
@@ -69,13 +69,16 @@ int gw_reports_add(const struct gw_device *dev, const struct gw_report *report)
     struct gw_report r = *report, last = { .times = 0 };
     struct queue q;
 
-    load(dev, &q);
+    int err = load(dev, &q);
+    if (err != GW_OK) {
+        return err;
+    }
     uint8_t *end = q.r + 4 + q.count * ENTRY;
     if (q.count > 0) {
         (void)gw_pack(kept, FIELDS, &last, end - ENTRY, false);
     }
     bool same = q.count > 0 && last.state == r.state && last.reason == r.reason &&
-                gw_order_compare(last.release, r.release) == 0 && last.times < GW_REPORT_TIMES_MAX;
+                gw_order_compare(last.release, r.release) == 0 && last.times + r.times <= GW_REPORT_TIMES_MAX;
     if (same || q.count == GW_REPORTS_KEPT) {
         end -= ENTRY; /* where the new one goes: over the last one, or behind what is left */
     }
@@ -86,7 +89,7 @@ int gw_reports_add(const struct gw_device *dev, const struct gw_report *report)
     } else if (q.count == GW_REPORTS_KEPT) {
         drop_oldest(&q);
     }
-    r.times = same ? last.times + 1 : 1;
+    r.times += last.times * same;
     r.counter = gw_get32(q.r) + 1;
     if (r.counter == 1 && r.time > 1) {
         r.counter = r.time; /* the journal was lost, or this is the first: above what was used before */
@@ -101,9 +104,9 @@ int gw_reports_drop(const struct gw_device *dev)
 {
     struct queue q;
 
-    load(dev, &q);
-    if (q.count == 0) {
-        return GW_ERR_NOTHING;
+    int err = load(dev, &q);
+    if (err != GW_OK || q.count == 0) {
+        return err == GW_OK ? GW_ERR_NOTHING : err;
     }
     drop_oldest(&q);
     return save(dev, &q);
@@ -286,13 +289,13 @@ int gw_report_make(const struct gw_device *dev, struct gw_span kek, uint8_t *mem
     struct gw_identity id;
     struct queue q;
 
-    load(dev, &q);
-    if (q.count == 0) {
-        return GW_ERR_NOTHING;
+    int err = load(dev, &q);
+    if (err != GW_OK || q.count == 0) {
+        return err == GW_OK ? GW_ERR_NOTHING : err;
     }
     (void)gw_pack(kept, FIELDS, &r, q.r + 4, false);
     *counter = r.counter;
-    int err = fill_in(dev, memory, &r, &id);
+    err = fill_in(dev, memory, &r, &id);
     struct gw_span map = { memory + MAP_AT, 0 };
     if (err == GW_OK) {
         map.n = put_map(memory + MAP_AT, GW_TRUST_MAX - MAP_AT, &r);

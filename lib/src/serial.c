@@ -4,6 +4,7 @@
  * Keeps true: the serial never falls, so no server can go back behind a head that it once showed. When the head was
  * issued is the least that the time can be: what a device without a clock, or with a wrong one, knows of the date.
  */
+#include "godwit/install.h"
 #include "slots.h"
 
 #define SEEN_RECORD 8u
@@ -20,18 +21,33 @@ void gw_head_seen(const struct gw_device *dev, struct gw_head_seen *seen)
     }
 }
 
-int gw_head_take(const struct gw_device *dev, const struct gw_trust *trust, const uint8_t class_id[GW_UUID_SIZE],
+/* Of the wrong channel, or stale? What else is wrong with a head, the plan says. */
+static int suits(const struct gw_install_config *c, const struct gw_head *head)
+{
+    if (c->channel.n != 0 &&
+        (head->channel.n != c->channel.n || memcmp(head->channel.p, c->channel.p, c->channel.n) != 0)) {
+        return GW_ERR_HEAD_OTHER;
+    }
+    bool stale = c->head_age_s != 0 && c->now > head->issued_at && c->now - head->issued_at > c->head_age_s;
+    return stale ? GW_ERR_HEAD_STALE : GW_OK;
+}
+
+int gw_head_take(const struct gw_install_config *c, const struct gw_trust *trust, const uint8_t class_id[GW_UUID_SIZE],
                  struct gw_span cose, struct gw_head *head, struct gw_head_seen *seen)
 {
+    const struct gw_device *dev = c->dev;
     uint8_t r[SEEN_RECORD];
 
     gw_head_seen(dev, seen);
     int err = gw_head_open(head, dev->crypto, trust, cose.p, cose.n);
-    if (err != GW_OK || memcmp(head->class_id, class_id, GW_UUID_SIZE) != 0 || head->serial <= seen->serial) {
+    if (err != GW_OK) {
         return err;
     }
-    gw_put32(r, head->serial);
-    gw_put32(r + 4, head->issued_at);
-    err = gw_journal_put(dev->journal, GW_REC_HEAD, r, sizeof r);
-    return err == GW_OK ? gw_journal_settle(dev->journal) : err;
+    if (memcmp(head->class_id, class_id, GW_UUID_SIZE) == 0 && head->serial > seen->serial) {
+        gw_put32(r, head->serial);
+        gw_put32(r + 4, head->issued_at);
+        err = gw_journal_put(dev->journal, GW_REC_HEAD, r, sizeof r);
+        err = err == GW_OK ? gw_journal_settle(dev->journal) : err;
+    }
+    return err == GW_OK ? suits(c, head) : err;
 }

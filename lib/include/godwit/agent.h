@@ -100,7 +100,8 @@ struct gw_agent_config {
 
 /* What survives in the journal (SPEC.md, section 17). */
 struct gw_agent_memory {
-    uint8_t failures;        /* looks in a row that failed */
+    uint8_t failures;        /* looks in a row that failed, or declined */
+    uint8_t cert_failures;   /* looks in a row that failed for the server's certificate */
     uint8_t attempts;        /* of this day */
     uint8_t refused;         /* reason of the last refusal that was told */
     uint32_t day;            /* since 1970, with the top bit set; without a clock: seconds of this day so far */
@@ -122,7 +123,11 @@ struct gw_agent {
     struct gw_offer offer;      /* views into config->offer */
     uint32_t now;               /* of this step, ms */
     uint32_t due;               /* what is waited for: next look, end of a back-off, ms */
-    uint32_t ask;               /* when the application is asked again, ms */
+    uint32_t ask;               /* when the application is asked again, or a range of a payload, ms */
+    uint32_t looked;            /* when the last look began, ms */
+    uint32_t since;             /* when something happened last, ms */
+    uint32_t kept;              /* up to when `credit` was counted, ms */
+    uint32_t noted;             /* bytes of the day's budget that are written down */
     uint32_t opened;            /* ms */
     uint32_t ticked;            /* up to when the day was counted, ms */
     uint32_t issued_at;         /* of the newest channel head: the least that the time can be */
@@ -136,10 +141,10 @@ struct gw_agent {
     struct gw_order order;      /* of the release that is being dealt with */
     int reason;                 /* of the failure that is being dealt with */
     uint8_t state;              /* enum gw_agent_state */
-    uint8_t after;              /* where to go when the reports are sent */
-    uint8_t retries;            /* of one range, in a row */
-    uint8_t cert_failures;      /* looks in a row that failed for the server's certificate */
-    uint8_t open;               /* a request is open at the transport */
+    uint8_t retries;            /* requests of a range, in a row, that brought nothing */
+    uint8_t open;               /* enum gw_agent_request; 0: none */
+    uint8_t credit;             /* writes of failures and next looks that are allowed now */
+    uint8_t untold;             /* failures that were not reported, since there were too many */
     uint8_t trial;              /* the running image is on trial */
     uint16_t report_n;          /* bytes of the report that is being sent; 0: none is made */
     uint16_t flags;             /* GW_AGENT_INSTALLING ..., lib/src/agent.h */
