@@ -154,6 +154,7 @@ static int read_offer(struct gw_agent *a, size_t *n)
     if (err == GW_OK && *n != 0) {
         a->offer_n += (uint32_t)*n;
         a->since = a->now;
+        a->flags |= room == 0 ? GW_AGENT_REACHED : 0;
         return room == 0 ? GW_ERR_LIMIT : GW_OK;
     }
     return err == GW_OK && a->offer_n == 0 ? GW_ERR_TRUNCATED : err; /* an empty answer is none */
@@ -412,7 +413,7 @@ static int st_stage(struct gw_agent *a, uint32_t *wait)
     if ((a->flags & GW_AGENT_INSTALLING) != 0) {
         gw_agent_count_again(a);
         int failed = gw_install_finish(&a->install);
-        if (failed != GW_OK) {
+        if (failed != GW_OK && !gw_agent_staged(a)) {
             return fail(a, failed);
         }
     }

@@ -462,15 +462,16 @@ static uint32_t back_off(struct gw_agent *a, int reason)
     if (reason == GW_ERR_BUDGET) {
         return seconds_to_tomorrow(a);
     }
-    if (!veto && is_refusal(reason)) {
-        return most;
-    }
     most = veto && most > BACK_OFF_VETO ? BACK_OFF_VETO : most;
+    if (!veto && is_refusal(reason)) {
+        s = most;
+    } else {
+        m->failures = more(m->failures, 1);
+    }
     if (a->trial) { /* there is a deadline */
         uint32_t trial = gw_agent_or(a->config->confirm_s, 600) / 8 + 1;
         most = most < trial ? most : trial;
     }
-    m->failures = more(m->failures, 1);
     for (unsigned i = 1; i < m->failures && s < most; i++) {
         s *= 2;
     }
