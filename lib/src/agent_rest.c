@@ -141,23 +141,27 @@ int gw_agent_rest(struct gw_agent *a, uint32_t seconds)
 }
 
 /*
- * When the first look is due: as it was written down, or soon. Without a clock nobody knows how much of it has passed:
- * at any moment of it, so that a device that is often switched off still looks as often as it should.
+ * When the first look is due: as it was written down, or soon. Without a clock nobody knows how much of it has passed
+ * but after a sleep: at any moment of it, so that a device that is often switched off still looks as often as it
+ * should. That takes chance; without it: soon.
  */
 static uint32_t first_look_s(struct gw_agent *a)
 {
     const struct gw_agent_memory *m = &a->memory;
     uint32_t time = gw_agent_time(a), spread = gw_agent_interval(a) / 8; /* not the whole fleet at once */
+    bool slept = a->config->handover->cause == GW_CAUSE_DEEP_SLEEP;
+    uint32_t s = m->left_s;
 
     if (m->next_look != 0 && time != 0) {
-        if (m->next_look > time) {
-            return m->next_look - time < GW_LOOK_MAX ? m->next_look - time : GW_LOOK_MAX;
-        }
-    } else if (m->left_s != 0) {
-        spread = m->left_s < GW_LOOK_MAX ? m->left_s + 1 : GW_LOOK_MAX;
-        return gw_agent_random(a, spread);
+        s = m->next_look > time ? m->next_look - time : 0;
+        slept = slept || s != 0;
+    } else if (s != 0 && a->config->dev->crypto->random != NULL) {
+        spread = s;
     }
-    return gw_agent_random(a, spread < 300 ? spread : 300);
+    if (slept) {
+        return s < GW_LOOK_MAX ? s : GW_LOOK_MAX;
+    }
+    return gw_agent_random(a, spread == s || spread < 300 ? spread : 300);
 }
 
 int gw_agent_sleep(struct gw_agent *a, uint32_t now_ms, uint32_t for_s)
@@ -280,6 +284,11 @@ int gw_agent_take_head(struct gw_agent *a)
     return err;
 }
 
+static uint8_t more(uint8_t n, uint32_t by)
+{
+    return n + by < UINT8_MAX ? (uint8_t)(n + by) : UINT8_MAX;
+}
+
 /* ---- Reports ---------------------------------------------------------------------------------------------------- */
 
 int gw_agent_add_report(struct gw_agent *a, enum gw_report_state state, int reason, struct gw_order release)
@@ -289,7 +298,7 @@ int gw_agent_add_report(struct gw_agent *a, enum gw_report_state state, int reas
     if (a->config->transport->report == NULL) {
         return GW_OK;
     }
-    r.times = 1u + a->untold;
+    r.times = more(a->untold, 1);
     r.time = gw_agent_time(a);
     r.bytes = a->read;
     r.again = a->again;
@@ -404,11 +413,6 @@ int gw_agent_confirm(struct gw_agent *a)
     return tell_outcome(a);
 }
 
-static uint8_t more(uint8_t n, uint32_t by)
-{
-    return n + by < UINT8_MAX ? (uint8_t)(n + by) : UINT8_MAX;
-}
-
 /* ---- Failure ---------------------------------------------------------------------------------------------------- */
 
 /* Refused for what it is, not for how it came: it is not better in half a minute. */
@@ -513,6 +517,7 @@ int gw_agent_give_up(struct gw_agent *a)
         err = gw_agent_add_report(a, reason == GW_ERR_VETO ? GW_REPORT_DECLINED : GW_REPORT_FAILED, reason, a->order);
     }
     if (err == GW_OK) {
+        a->credit = (uint8_t)(a->credit - ((a->flags & GW_AGENT_QUIET) == 0));
         a->flags |= GW_AGENT_QUIET; /* if this step is repeated */
         err = gw_agent_rest(a, a->rest_s);
     }

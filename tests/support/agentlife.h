@@ -40,11 +40,29 @@ static inline struct gw_slot_state slot_of(const struct simdev_release *r, enum 
     return slot;
 }
 
+/* Chance, the same in each run. */
+static uint32_t chance;
+static struct gw_crypto with_chance;
+
+static inline int draw_chance(void *ctx, void *data, size_t n)
+{
+    (void)ctx;
+    for (size_t i = 0; i < n; i++) {
+        chance = chance * 1664525u + 1013904223u;
+        ((uint8_t *)data)[i] = (uint8_t)(chance >> 24);
+    }
+    return 0;
+}
+
 static inline void life(const struct simdev_config *c, const struct simdev_wish *of_six)
 {
     struct gw_boot_state boot = { .last = GW_SLOT_A };
 
     simdev_init(&dev, c);
+    with_chance = fastcrypto;
+    with_chance.random = draw_chance;
+    chance = 1;
+    dev.dev.crypto = &with_chance;
     simdev_provision(&dev);
     simdev_release(&dev, &five, &(struct simdev_wish){ .sequence = 5, .data = 1 });
     struct simdev_wish wish = *of_six;
