@@ -495,36 +495,12 @@ static int st_restart(struct gw_agent *a, uint32_t *wait)
 
 /* ---- The table -------------------------------------------------------------------------------------------------- */
 
-#define TO(state) (1u << GW_AGENT_##state)
-static const struct {
-    int (*run)(struct gw_agent *a, uint32_t *wait);
-    const char *name;
-    uint16_t next; /* states that it may lead to, by bits; SPEC.md's diagram is drawn from it */
-} states[GW_AGENT_STATES] = {
-    [GW_AGENT_IDLE] = { st_idle, "IDLE", TO(LOOK) | TO(RESTART) },
-    [GW_AGENT_SELF_TEST] = { st_self_test, "SELF_TEST", TO(LOOK) | TO(CONFIRM) | TO(RESTART) },
-    [GW_AGENT_LOOK] = { st_look, "LOOK", TO(CONFIRM) | TO(CHECK) | TO(REPORT) | TO(FAIL) | TO(RESTART) },
-    [GW_AGENT_CONFIRM] = { st_confirm, "CONFIRM", TO(CHECK) | TO(REPORT) | TO(IDLE) },
-    [GW_AGENT_CHECK] = { st_check, "CHECK", TO(PLAN) | TO(REPORT) | TO(FAIL) },
-    [GW_AGENT_PLAN] = { st_plan, "PLAN", TO(INSTALL) | TO(REPORT) | TO(FAIL) },
-    [GW_AGENT_INSTALL] = { st_install, "INSTALL", TO(FETCH) | TO(STAGE) | TO(FAIL) },
-    [GW_AGENT_FETCH] = { st_fetch, "FETCH", TO(INSTALL) | TO(FAIL) },
-    [GW_AGENT_STAGE] = { st_stage, "STAGE", TO(REPORT) | TO(FAIL) },
-    [GW_AGENT_FAIL] = { st_fail, "FAIL", TO(REPORT) | TO(IDLE) | TO(RESTART) },
-    [GW_AGENT_REPORT] = { st_report, "REPORT", TO(IDLE) | TO(RESTART) },
-    [GW_AGENT_RESTART] = { st_restart, "RESTART", TO(LOOK) },
+static int (*const states[GW_AGENT_STATES])(struct gw_agent *a, uint32_t *wait) = { /* arrows: agent_people.c */
+    [GW_AGENT_IDLE] = st_idle,       [GW_AGENT_SELF_TEST] = st_self_test, [GW_AGENT_LOOK] = st_look,
+    [GW_AGENT_CONFIRM] = st_confirm, [GW_AGENT_CHECK] = st_check,         [GW_AGENT_PLAN] = st_plan,
+    [GW_AGENT_INSTALL] = st_install, [GW_AGENT_FETCH] = st_fetch,         [GW_AGENT_STAGE] = st_stage,
+    [GW_AGENT_FAIL] = st_fail,       [GW_AGENT_REPORT] = st_report,       [GW_AGENT_RESTART] = st_restart,
 };
-#undef TO
-
-const char *gw_agent_state_name(enum gw_agent_state state)
-{
-    return state < GW_AGENT_STATES ? states[state].name : "UNKNOWN";
-}
-
-bool gw_agent_may(enum gw_agent_state from, enum gw_agent_state to)
-{
-    return from < GW_AGENT_STATES && to < GW_AGENT_STATES && (states[from].next >> to & 1u) != 0;
-}
 
 int gw_agent_step(struct gw_agent *a, uint32_t now_ms, uint32_t *wait_ms)
 {
@@ -532,7 +508,7 @@ int gw_agent_step(struct gw_agent *a, uint32_t now_ms, uint32_t *wait_ms)
     a->now = now_ms;
     int status = gw_agent_begin_step(a);
     if (status == GW_OK) {
-        status = states[a->state].run(a, wait_ms);
+        status = states[a->state](a, wait_ms);
     }
     if (status >= 0) {
         gw_agent_bound_wait(a, wait_ms);

@@ -11,7 +11,7 @@
 
 void gw_agent_recall(const struct gw_device *dev, struct gw_agent_memory *m);
 /* Writes it if it differs from what is there: GW_DONE; GW_OK: it is there already. */
-GW_MUST_USE int gw_agent_keep(const struct gw_device *dev, const struct gw_agent_memory *m);
+GW_MUST_USE int gw_agent_keep(const struct gw_device *dev, struct gw_agent_memory *m);
 
 /* ---- report.c: the REPORTS record, and signed reports (SPEC.md, section 18) -------------------------------------- */
 
@@ -21,7 +21,7 @@ uint32_t gw_reports_waiting(const struct gw_device *dev);
  * Puts one behind those that wait; the counter is filled in here. The same state, reason and release as the last
  * one that waits: `times` are added to it. No room: the oldest is dropped.
  */
-GW_MUST_USE int gw_reports_add(const struct gw_device *dev, const struct gw_report *report);
+GW_MUST_USE int gw_reports_add(const struct gw_device *dev, struct gw_report *report);
 /* The server has the oldest one, or will never take it. */
 GW_MUST_USE int gw_reports_drop(const struct gw_device *dev);
 /*
@@ -31,6 +31,8 @@ GW_MUST_USE int gw_reports_drop(const struct gw_device *dev);
  */
 GW_MUST_USE int gw_report_make(const struct gw_device *dev, struct gw_span kek, uint8_t *memory, uint32_t *counter,
                                struct gw_span *out);
+
+#define GW_REPORT_ENTRY 36u /* bytes of one that waits, in the record */
 
 /* ---- agent.c ----------------------------------------------------------------------------------------------------- */
 
@@ -50,7 +52,7 @@ enum gw_agent_flag {
     GW_AGENT_UNCHANGED = 1024, /* this look might be answered by: unchanged */
 };
 enum gw_agent_request { GW_AGENT_ASKED = 1, GW_AGENT_OPEN = 2 }; /* gw_agent.open; asked: the transport is at it */
-/* Is there such an arrow in the diagram? */
+/* agent_people.c: is there such an arrow in the diagram? */
 bool gw_agent_may(enum gw_agent_state from, enum gw_agent_state to);
 
 /* ---- agent_rest.c: when to look again, budgets, trust, reports: what the states share ---------------------------- */

@@ -33,12 +33,11 @@ void gw_agent_recall(const struct gw_device *dev, struct gw_agent_memory *m)
     }
 }
 
-int gw_agent_keep(const struct gw_device *dev, const struct gw_agent_memory *m)
+int gw_agent_keep(const struct gw_device *dev, struct gw_agent_memory *m)
 {
-    struct gw_agent_memory copy = *m;
     uint8_t r[RECORD] = { 1 }, there[RECORD]; /* 1: version of this record */
 
-    (void)gw_pack(fields, FIELDS, &copy, r + 1, true);
+    (void)gw_pack(fields, FIELDS, m, r + 1, true);
     if (read_record(dev, there) == GW_OK && memcmp(r, there, RECORD) == 0) {
         return GW_OK;
     }

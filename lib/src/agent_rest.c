@@ -14,7 +14,6 @@
 #define WRITE_DOWN 600u      /* a next look that is further away than so many seconds survives a reset */
 #define WRITES 8u            /* of failures and next looks in a row; then one in WRITE_DOWN seconds */
 #define NOTE_BYTES 65536u    /* of the day's budget, that a reset may forget */
-#define SLEEP_MAX (20u * DAY)
 #define HEAVY 7u             /* attempts more: for one that fetched it all, and wore the slot, in vain */
 #define KEY 8u               /* bytes of a digest that tell whether something was reported */
 
@@ -111,6 +110,15 @@ uint32_t gw_agent_interval(const struct gw_agent *a)
     return s < GW_LOOK_MIN ? GW_LOOK_MIN : s > GW_LOOK_MAX ? GW_LOOK_MAX : s;
 }
 
+/* Writes the memory down, if it changed. */
+static int keep(struct gw_agent *a)
+{
+    int status = gw_agent_keep(a->config->dev, &a->memory);
+
+    a->credit = (uint8_t)(a->credit - (status == GW_DONE && a->credit > 0));
+    return status < 0 ? status : GW_OK;
+}
+
 /* Flash wears: a few writes in a row, then one in WRITE_DOWN seconds. */
 static bool may_write(struct gw_agent *a)
 {
@@ -135,9 +143,7 @@ int gw_agent_rest(struct gw_agent *a, uint32_t seconds)
     bool far = a->rest_s >= WRITE_DOWN;
     m->left_s = far ? a->rest_s : 0;
     m->next_look = far && time != 0 ? time + a->rest_s : 0;
-    int status = gw_agent_keep(a->config->dev, m);
-    a->credit = (uint8_t)(a->credit - (status == GW_DONE));
-    return status < 0 ? status : GW_OK;
+    return keep(a);
 }
 
 /*
@@ -170,14 +176,13 @@ int gw_agent_sleep(struct gw_agent *a, uint32_t now_ms, uint32_t for_s)
     uint32_t left = (int32_t)(a->due - now_ms) > 0 ? (a->due - now_ms) / 1000u : 0;
 
     a->now = now_ms;
-    tick(a, for_s < SLEEP_MAX ? for_s : SLEEP_MAX);
+    tick(a, for_s);
     uint32_t time = gw_agent_time(a), at = time + left;
     if (time == 0 || m->next_look == 0 || at - m->next_look + 60 > 120) { /* else it is known already */
         m->next_look = time != 0 ? at : 0;
         m->left_s = left > for_s ? left - for_s : 1; /* 1: due when it wakes up */
     }
-    int status = gw_agent_keep(a->config->dev, m);
-    return status < 0 ? status : GW_OK;
+    return keep(a);
 }
 
 /* ---- Budgets ---------------------------------------------------------------------------------------------------- */
@@ -191,25 +196,23 @@ int gw_agent_count_attempt(struct gw_agent *a)
         return GW_ERR_BUDGET;
     }
     m->attempts++;
-    int status = gw_agent_keep(a->config->dev, m);
-    return status < 0 ? status : GW_OK;
+    return keep(a);
 }
 
 int gw_agent_budget(struct gw_agent *a, uint32_t *bytes)
 {
     struct gw_agent_memory *m = &a->memory;
     uint32_t most = gw_agent_or(a->config->bytes_per_day, UINT32_MAX);
-    int status = GW_OK;
 
     *bytes = m->bytes < most ? most - m->bytes : 0;
     if (*bytes == 0) {
         return GW_ERR_BUDGET;
     }
-    if (a->config->bytes_per_day != 0 && m->bytes - a->noted >= NOTE_BYTES) {
-        status = gw_agent_keep(a->config->dev, m);
-        a->noted = m->bytes;
+    if (a->config->bytes_per_day == 0 || m->bytes - a->noted < NOTE_BYTES) {
+        return GW_OK;
     }
-    return status < 0 ? status : GW_OK;
+    a->noted = m->bytes;
+    return keep(a);
 }
 
 /* ---- Trust ------------------------------------------------------------------------------------------------------ */
@@ -250,9 +253,7 @@ int gw_agent_take_trust(struct gw_agent *a)
     size_t size = lent ? c->decoding->size : c->buffer_size;
 
     int err = gw_trust_update(c->dev, a->offer.trust.p, a->offer.trust.n, memory, size, &pending);
-    if (size >= GW_VERIFY_MEMORY) {
-        gw_wipe(memory, GW_VERIFY_MEMORY);
-    }
+    gw_wipe(memory, size < GW_VERIFY_MEMORY ? size : GW_VERIFY_MEMORY);
     if (err == GW_OK) {
         gw_agent_tell(a, GW_EVENT_TRUST, 0, pending, 0);
     }
@@ -395,9 +396,9 @@ static int tell_outcome(struct gw_agent *a)
         err = tell_running(a, &s);
     }
     if (err == GW_OK) {
-        err = gw_agent_keep(a->config->dev, &a->memory);
+        err = keep(a);
     }
-    return err < 0 && err != GW_ERR_NOTHING ? err : GW_OK;
+    return err == GW_ERR_NOTHING ? GW_OK : err;
 }
 
 int gw_agent_confirm(struct gw_agent *a)
@@ -419,7 +420,7 @@ int gw_agent_confirm(struct gw_agent *a)
 static bool is_refusal(int reason)
 {
     return reason <= GW_ERR_FORMAT && reason != GW_ERR_FRAME_HASH && reason != GW_ERR_SOURCE &&
-           reason != GW_ERR_PAYLOAD_SHORT && reason != GW_ERR_PAYLOAD_LONG;
+           reason != GW_ERR_PAYLOAD_SHORT && reason != GW_ERR_PAYLOAD_LONG && reason != GW_ERR_VETO;
 }
 
 /* What is no accident is told once for a manifest. */
@@ -467,7 +468,7 @@ static uint32_t back_off(struct gw_agent *a, int reason)
         return seconds_to_tomorrow(a);
     }
     most = veto && most > BACK_OFF_VETO ? BACK_OFF_VETO : most;
-    if (!veto && is_refusal(reason)) {
+    if (is_refusal(reason)) {
         s = most;
     } else {
         m->failures = more(m->failures, 1);
@@ -493,10 +494,9 @@ void gw_agent_judge(struct gw_agent *a, int reason)
     if (reason <= GW_ERR_CERT_EXPIRED && reason >= GW_ERR_CERT_PIN) {
         m->cert_failures = more(m->cert_failures, 1);
     }
-    if (installing && refusal && reason != GW_ERR_VETO) {
+    if (installing && refusal) {
         m->attempts = more(m->attempts, HEAVY);
-    }
-    if (installing && !refusal && a->offer.payload_base.n != 0) {
+    } else if (installing && reason != GW_ERR_VETO && a->offer.payload_base.n != 0) {
         a->flags ^= GW_AGENT_OWN_BASE; /* the other source, next time */
     }
     if (reason <= GW_ERR_FORMAT && reason >= GW_ERR_ROOTS_FEW) {
@@ -530,18 +530,14 @@ int gw_agent_give_up(struct gw_agent *a)
 
 /* ---- Life of an agent ------------------------------------------------------------------------------------------- */
 
+/* What tells this start from others; enough to spread a fleet, if the device has no chance of its own. */
 static void seed(struct gw_agent *a)
 {
     const struct gw_device *dev = a->config->dev;
-    struct gw_identity id;
-    struct gw_span bytes;
 
-    if (dev->crypto->random == NULL || dev->crypto->random(dev->crypto->ctx, &a->random, sizeof a->random) != 0) {
-        /* By device and by start: enough to spread a fleet. */
-        a->random = gw_identity_load(dev, a->config->buffer, &id, NULL, &bytes) == GW_OK
-                        ? gw_crc32(dev->journal->generation, id.device_id, id.device_id_size)
-                        : dev->journal->generation;
-        gw_wipe(a->config->buffer, GW_IDENTITY_MAX);
+    a->random = dev->journal->generation * 0x9e3779b1u + a->now;
+    if (dev->crypto->random != NULL && dev->crypto->random(dev->crypto->ctx, &a->random, sizeof a->random) != 0) {
+        a->random ^= a->now;
     }
     a->random |= a->random == 0;
 }
@@ -593,17 +589,16 @@ int gw_agent_open(struct gw_agent *a, const struct gw_agent_config *config, uint
     a->credit = WRITES;
     a->trial = state == GW_AGENT_SELF_TEST;
     a->state = (uint8_t)state;
-    a->install_config = (struct gw_install_config){
-        .dev = config->dev,
-        .buffer = config->buffer,
-        .buffer_size = config->buffer_size,
-        .recovery = config->handover->recovery != 0 || config->handover->slot > GW_SLOT_B,
-        .running = (enum gw_slot)config->handover->slot,
-        .decoding = config->decoding,
-        .head_required = config->head_required,
-        .head_age_s = config->head_age_s,
-        .channel = config->channel,
-    };
+    struct gw_install_config *c = &a->install_config;
+    c->dev = config->dev;
+    c->buffer = config->buffer;
+    c->buffer_size = config->buffer_size;
+    c->running = (enum gw_slot)config->handover->slot;
+    c->recovery = config->handover->recovery != 0 || c->running > GW_SLOT_B;
+    c->decoding = config->decoding;
+    c->head_required = config->head_required;
+    c->head_age_s = config->head_age_s;
+    c->channel = config->channel;
     gw_agent_note_time(a);
     gw_agent_recall(config->dev, &a->memory);
     a->noted = a->memory.bytes;
@@ -612,45 +607,44 @@ int gw_agent_open(struct gw_agent *a, const struct gw_agent_config *config, uint
     return GW_OK;
 }
 
-static bool over(const struct gw_agent *a, uint32_t seconds)
+/* The trial's deadline, or when the image is to be called steady: ms after the agent was opened. */
+static uint32_t limit(const struct gw_agent *a)
 {
-    return a->now - a->opened >= seconds * 1000u;
+    return 1000u * (a->trial ? gw_agent_or(a->config->confirm_s, 600) : gw_agent_or(a->config->steady_s, 300));
 }
 
 int gw_agent_begin_step(struct gw_agent *a)
 {
+    int err = GW_OK;
+
     tick(a, 0);
     if ((a->flags & GW_AGENT_STARTED) == 0) {
-        int err = tell_outcome(a);
+        err = tell_outcome(a);
         if (err != GW_OK) {
             return err;
         }
         a->flags |= GW_AGENT_STARTED;
     }
-    bool waiting = a->state == GW_AGENT_IDLE || a->state == GW_AGENT_LOOK;
-    if (a->trial && waiting && over(a, gw_agent_or(a->config->confirm_s, 600))) {
-        int err = gw_agent_lose(a, GW_ERR_CONFIRM_LATE);
-        return err < 0 ? err : GW_OK;
+    if ((a->flags & GW_AGENT_STEADY) != 0 || a->now - a->opened < limit(a)) {
+        return GW_OK;
     }
-    if (!a->trial && (a->flags & GW_AGENT_STEADY) == 0 && over(a, gw_agent_or(a->config->steady_s, 300))) {
-        int err = gw_device_steady(a->config->dev);
-        if (err != GW_OK && err != GW_ERR_NOTHING) {
-            return err;
-        }
-        a->flags |= GW_AGENT_STEADY;
+    if (!a->trial) {
+        err = gw_device_steady(a->config->dev);
+        a->flags |= err == GW_OK || err == GW_ERR_NOTHING ? GW_AGENT_STEADY : 0;
+        err = err == GW_ERR_NOTHING ? GW_OK : err;
+    } else if (a->state == GW_AGENT_IDLE || a->state == GW_AGENT_LOOK) {
+        err = gw_agent_lose(a, GW_ERR_CONFIRM_LATE);
     }
-    return GW_OK;
+    return err < 0 ? err : GW_OK;
 }
 
-/* Not past the trial's deadline, nor past the time when the image is to be called steady. */
 void gw_agent_bound_wait(const struct gw_agent *a, uint32_t *wait)
 {
-    uint32_t at = gw_agent_or(a->trial ? a->config->confirm_s : a->config->steady_s, a->trial ? 600 : 300) * 1000u;
-    uint32_t since = a->now - a->opened;
+    uint32_t since = a->now - a->opened, most = limit(a);
 
-    if (a->trial || (a->flags & GW_AGENT_STEADY) == 0) {
-        uint32_t left = since < at ? at - since : 0;
-        *wait = *wait < left ? *wait : left;
+    if ((a->flags & GW_AGENT_STEADY) == 0) {
+        most = since < most ? most - since : 0;
+        *wait = *wait < most ? *wait : most;
     }
 }
 
@@ -694,20 +688,4 @@ int gw_update(struct gw_agent *a)
             c->wait(c->ctx, wait);
         }
     }
-}
-
-void gw_agent_status(struct gw_agent *a, struct gw_agent_status *s)
-{
-    *s = (struct gw_agent_status){
-        .state = (enum gw_agent_state)a->state,
-        .trial = a->trial != 0,
-        .reason = a->reason,
-        .next_look_s = (int32_t)(a->due - a->now) > 0 ? (a->due - a->now) / 1000u : 0,
-        .failures = a->memory.failures,
-        .attempts = a->memory.attempts,
-        .bytes = a->memory.bytes,
-        .reports = gw_reports_waiting(a->config->dev),
-        .read = a->read,
-        .again = a->again,
-    };
 }
