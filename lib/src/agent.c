@@ -24,7 +24,7 @@ static const struct gw_device *device(const struct gw_agent *a)
 /* On to another state. */
 static int go(struct gw_agent *a, enum gw_agent_state state)
 {
-    a->state = (uint8_t)state;
+    a->state = state;
     a->since = a->now;
     return GW_MORE;
 }
@@ -44,7 +44,7 @@ static int home(struct gw_agent *a)
 /* Afresh: whatever an earlier look has left is forgotten. */
 static int look(struct gw_agent *a)
 {
-    a->flags &= (uint16_t)~(GW_AGENT_LOOKING | GW_AGENT_REACHED | GW_AGENT_ANONYMOUS);
+    a->flags &= ~(uint32_t)(GW_AGENT_LOOKING | GW_AGENT_REACHED | GW_AGENT_ANONYMOUS);
     memset(&a->offer, 0, sizeof a->offer);
     a->offer_n = a->read = a->again = 0;
     a->ask = a->looked = a->now;
@@ -125,7 +125,7 @@ static int begin_look(struct gw_agent *a)
     int err = c->transport->open(c->transport->ctx, &r);
     a->open = err == GW_ERR_AGAIN ? GW_AGENT_ASKED : GW_AGENT_OPEN;
     if (err != GW_ERR_AGAIN) { /* not settled until this one was dealt with */
-        a->flags &= (uint16_t)~(GW_AGENT_SETTLED | GW_AGENT_UNCHANGED);
+        a->flags &= ~(uint32_t)(GW_AGENT_SETTLED | GW_AGENT_UNCHANGED);
         a->flags |= r.unchanged_ok ? GW_AGENT_UNCHANGED : 0;
     }
     return err;
@@ -320,7 +320,7 @@ static int begin_range(struct gw_agent *a)
     struct gw_want want;
     struct gw_request r = { .resource = GW_RESOURCE_PAYLOAD };
 
-    a->retries = (uint8_t)(a->retries + (a->open == 0)); /* until bytes come */
+    a->retries += a->open == 0; /* until bytes come */
     int err = gw_install_want(&a->install, &want);
     if (err == GW_OK) {
         err = gw_agent_budget(a, &r.longest);
@@ -453,7 +453,7 @@ static int st_report(struct gw_agent *a, uint32_t *wait)
         if (gw_report_make(device(a), c->report_kek, c->buffer, &a->counter, &report) != GW_OK) {
             return home(a); /* none waits, or none can be signed */
         }
-        a->report_n = (uint16_t)report.n;
+        a->report_n = (uint32_t)report.n;
     }
     int err = c->transport->report(c->transport->ctx, report.p, report.n);
     a->open = err == GW_ERR_AGAIN ? GW_AGENT_ASKED : 0;

@@ -115,18 +115,18 @@ static int keep(struct gw_agent *a)
 {
     int status = gw_agent_keep(a->config->dev, &a->memory);
 
-    a->credit = (uint8_t)(a->credit - (status == GW_DONE && a->credit > 0));
+    a->credit -= status == GW_DONE && a->credit > 0;
     return status < 0 ? status : GW_OK;
 }
 
 /* Flash wears: a few writes in a row, then one in WRITE_DOWN seconds. */
-static bool may_write(struct gw_agent *a)
+static GW_NOINLINE bool may_write(struct gw_agent *a)
 {
     uint32_t more = (a->now - a->kept) / (WRITE_DOWN * 1000u);
 
     a->kept += more * WRITE_DOWN * 1000u;
     more += a->credit;
-    a->credit = (uint8_t)(more < WRITES ? more : WRITES);
+    a->credit = more < WRITES ? more : WRITES;
     return a->credit > 0;
 }
 
@@ -285,7 +285,7 @@ int gw_agent_take_head(struct gw_agent *a)
     return err;
 }
 
-static uint8_t more(uint8_t n, uint32_t by)
+static GW_NOINLINE uint8_t more(uint8_t n, uint32_t by)
 {
     return n + by < UINT8_MAX ? (uint8_t)(n + by) : UINT8_MAX;
 }
@@ -445,7 +445,7 @@ void gw_agent_count_again(struct gw_agent *a)
 
     gw_install_progress(&a->install, &p);
     a->again += p.asked_again + a->install.frames.held;
-    a->flags &= (uint16_t)~GW_AGENT_INSTALLING;
+    a->flags &= ~(uint32_t)GW_AGENT_INSTALLING;
 }
 
 static void close_install(struct gw_agent *a)
@@ -458,7 +458,7 @@ static void close_install(struct gw_agent *a)
 }
 
 /* Seconds until the next look, by what went wrong. */
-static uint32_t back_off(struct gw_agent *a, int reason)
+static GW_NOINLINE uint32_t back_off(struct gw_agent *a, int reason)
 {
     struct gw_agent_memory *m = &a->memory;
     bool veto = reason == GW_ERR_VETO;
@@ -506,7 +506,7 @@ void gw_agent_judge(struct gw_agent *a, int reason)
     bool quiet = !may_write(a);
     a->untold = more(a->untold, quiet);
     quiet = quiet || told_before(a, reason);
-    a->flags = (uint16_t)((a->flags & ~GW_AGENT_QUIET) | (quiet ? GW_AGENT_QUIET : 0));
+    a->flags = (a->flags & ~(uint32_t)GW_AGENT_QUIET) | (quiet ? GW_AGENT_QUIET : 0);
 }
 
 int gw_agent_give_up(struct gw_agent *a)
@@ -517,7 +517,7 @@ int gw_agent_give_up(struct gw_agent *a)
         err = gw_agent_add_report(a, reason == GW_ERR_VETO ? GW_REPORT_DECLINED : GW_REPORT_FAILED, reason, a->order);
     }
     if (err == GW_OK) {
-        a->credit = (uint8_t)(a->credit - ((a->flags & GW_AGENT_QUIET) == 0));
+        a->credit -= (a->flags & GW_AGENT_QUIET) == 0;
         a->flags |= GW_AGENT_QUIET; /* if this step is repeated */
         err = gw_agent_rest(a, a->rest_s);
     }
@@ -588,7 +588,7 @@ int gw_agent_open(struct gw_agent *a, const struct gw_agent_config *config, uint
     a->looked = now_ms - GW_LOOK_MIN * 1000u;
     a->credit = WRITES;
     a->trial = state == GW_AGENT_SELF_TEST;
-    a->state = (uint8_t)state;
+    a->state = state;
     struct gw_install_config *c = &a->install_config;
     c->dev = config->dev;
     c->buffer = config->buffer;

@@ -116,14 +116,14 @@ static int open_head(struct opening *o, const struct gw_trust *trust)
     const struct gw_span *head = &o->release->head;
     struct gw_head_seen seen;
 
-    if (head->n == 0) {
+    int err = c->head_required ? GW_ERR_HEAD_MISSING : GW_OK;
+    if (head->n != 0) {
+        err = gw_head_take(c, trust, o->id.class_id, *head, &o->head, &seen); /* what else is wrong, the plan says */
+    } else {
         gw_head_seen(device(o), &seen);
-        o->head_serial = seen.serial;
-        return c->head_required ? GW_ERR_HEAD_MISSING : GW_OK;
     }
-    int err = gw_head_take(c, trust, o->id.class_id, *head, &o->head, &seen);
     o->head_serial = seen.serial;
-    return err; /* the plan says what else is wrong with it */
+    return err;
 }
 
 /* Verifies what was offered. Uses the buffer for identity and bundle. */

@@ -24,12 +24,12 @@ void gw_head_seen(const struct gw_device *dev, struct gw_head_seen *seen)
 /* Of the wrong channel, or stale? What else is wrong with a head, the plan says. */
 static int suits(const struct gw_install_config *c, const struct gw_head *head)
 {
-    if (c->channel.n != 0 &&
-        (head->channel.n != c->channel.n || memcmp(head->channel.p, c->channel.p, c->channel.n) != 0)) {
+    uint32_t n = (uint32_t)c->channel.n, age = c->now > head->issued_at ? c->now - head->issued_at : 0;
+
+    if (n != 0 && (head->channel.n != n || memcmp(head->channel.p, c->channel.p, n) != 0)) {
         return GW_ERR_HEAD_OTHER;
     }
-    bool stale = c->head_age_s != 0 && c->now > head->issued_at && c->now - head->issued_at > c->head_age_s;
-    return stale ? GW_ERR_HEAD_STALE : GW_OK;
+    return c->head_age_s != 0 && age > c->head_age_s ? GW_ERR_HEAD_STALE : GW_OK;
 }
 
 int gw_head_take(const struct gw_install_config *c, const struct gw_trust *trust, const uint8_t class_id[GW_UUID_SIZE],
@@ -40,10 +40,7 @@ int gw_head_take(const struct gw_install_config *c, const struct gw_trust *trust
 
     gw_head_seen(dev, seen);
     int err = gw_head_open(head, dev->crypto, trust, cose.p, cose.n);
-    if (err != GW_OK) {
-        return err;
-    }
-    if (memcmp(head->class_id, class_id, GW_UUID_SIZE) == 0 && head->serial > seen->serial) {
+    if (err == GW_OK && memcmp(head->class_id, class_id, GW_UUID_SIZE) == 0 && head->serial > seen->serial) {
         gw_put32(r, head->serial);
         gw_put32(r + 4, head->issued_at);
         err = gw_journal_put(dev->journal, GW_REC_HEAD, r, sizeof r);

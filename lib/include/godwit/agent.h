@@ -117,38 +117,38 @@ struct gw_agent_memory {
 /* An agent. Opaque: `sizeof` is printed by `make size`. */
 struct gw_agent {
     const struct gw_agent_config *config;
-    struct gw_install install;
-    struct gw_install_config install_config;
-    struct gw_agent_memory memory;
-    struct gw_offer offer;      /* views into config->offer */
+    uint32_t state;             /* enum gw_agent_state */
+    uint32_t flags;             /* GW_AGENT_INSTALLING ..., lib/src/agent.h */
     uint32_t now;               /* of this step, ms */
-    uint32_t due;               /* what is waited for: next look, end of a back-off, ms */
+    uint32_t due;               /* next look, ms */
     uint32_t ask;               /* when the application is asked again, or a range of a payload, ms */
-    uint32_t looked;            /* when the last look began, ms */
     uint32_t since;             /* when something happened last, ms */
-    uint32_t kept;              /* up to when `credit` was counted, ms */
-    uint32_t noted;             /* bytes of the day's budget that are written down */
-    uint32_t opened;            /* ms */
-    uint32_t ticked;            /* up to when the day was counted, ms */
-    uint32_t issued_at;         /* of the newest channel head: the least that the time can be */
-    uint32_t rest_s;            /* until the next look, when that was decided */
-    uint32_t counter;           /* of the report that is being sent */
+    uint32_t open;              /* enum gw_agent_request; 0: none */
+    uint32_t trial;             /* the running image is on trial */
     uint32_t offer_n;           /* bytes of the offer so far */
     uint32_t read;              /* payload bytes read from the transport by this attempt */
     uint32_t again;             /* of them, given up and fetched again */
     uint32_t range_left;        /* of the request that is open */
+    uint32_t retries;           /* requests of a range, in a row, that brought nothing */
+    uint32_t rest_s;            /* until the next look, when that was decided */
+    uint32_t credit;            /* writes of failures and next looks that are allowed now */
+    uint32_t kept;              /* up to when `credit` was counted, ms */
+    uint32_t report_n;          /* bytes of the report that is being sent; 0: none is made */
+    uint32_t counter;           /* of that report */
+    uint32_t looked;            /* when the last look began, ms */
+    uint32_t opened;            /* ms */
+    uint32_t ticked;            /* up to when the day was counted, ms */
+    uint32_t issued_at;         /* of the newest channel head: the least that the time can be */
+    uint32_t noted;             /* bytes of the day's budget that are written down */
     uint32_t random;
-    struct gw_order order;      /* of the release that is being dealt with */
     int reason;                 /* of the failure that is being dealt with */
-    uint8_t state;              /* enum gw_agent_state */
-    uint8_t retries;            /* requests of a range, in a row, that brought nothing */
-    uint8_t open;               /* enum gw_agent_request; 0: none */
-    uint8_t credit;             /* writes of failures and next looks that are allowed now */
+    struct gw_order order;      /* of the release that is being dealt with */
     uint8_t untold;             /* failures that were not reported, since there were too many */
-    uint8_t trial;              /* the running image is on trial */
-    uint16_t report_n;          /* bytes of the report that is being sent; 0: none is made */
-    uint16_t flags;             /* GW_AGENT_INSTALLING ..., lib/src/agent.h */
     volatile uint8_t woken;
+    struct gw_agent_memory memory;
+    struct gw_offer offer;      /* views into config->offer */
+    struct gw_install_config install_config;
+    struct gw_install install;
 };
 
 /*
