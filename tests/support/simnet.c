@@ -148,6 +148,7 @@ static void count_payload(struct simnet *s, size_t n)
     uint8_t *served = s->served[entry(s)->file] + s->now.offset + s->at;
 
     s->delivered += n;
+    s->d->fetched += n;
     for (size_t i = 0; i < n; i++) {
         s->twice += served[i] != 0;
         served[i] = 1;
@@ -233,15 +234,15 @@ static int net_report(void *ctx, const uint8_t *bytes, size_t n)
     }
     int err = s->report_mac ? gw_report_open_mac(&r, s->d->crypto->gw, s->d->kek, sizeof s->d->kek, bytes, n)
                             : gw_report_open(&r, s->d->crypto->gw, &s->report_key, bytes, n);
-    const struct gw_report *last = &s->report[s->reports > 0 ? s->reports - 1 : 0];
-    if (err == 0 && s->reports > 0 && r.counter == s->counter && r.state == last->state && r.reason == last->reason &&
-        gw_order_compare(r.release, last->release) == 0) {
+    const struct gw_report *last = &s->last;
+    if (err == 0 && r.counter == last->counter && r.state == last->state && r.reason == last->reason &&
+        r.times == last->times && gw_order_compare(r.release, last->release) == 0) {
         return 0; /* the same one again: the device could not note that it was taken */
     }
-    if (err != 0 || (r.counter <= s->counter && s->counter != 0)) {
+    if (err != 0 || r.counter <= last->counter) {
         wrong(s, err != 0 ? gw_error_name(err) : "the counter of a report does not grow");
     }
-    s->counter = r.counter;
+    s->last = r;
     s->report[s->reports < SIMNET_LOG ? s->reports : SIMNET_LOG - 1] = r;
     s->reports++;
     return 0;

@@ -80,7 +80,8 @@ struct simnet {
     uint32_t looks, opens, closes; /* LOOK events; calls of the transport */
     uint64_t delivered, twice;  /* payload bytes */
     struct gw_report report[SIMNET_LOG];
-    uint32_t reports, counter;
+    uint32_t reports;
+    struct gw_report last; /* that the server took; counter 0: none */
     uint32_t event[16];
     int last_reason[16];
     uint32_t last_a[16], last_b[16];

@@ -343,7 +343,7 @@ static void a_lost_journal_is_reported(void **state)
 {
     (void)state;
     settled();
-    uint32_t counter = net.counter;
+    uint32_t counter = net.last.counter;
     flashsim_ruin(&dev.sim, dev.layout.journal);
     restart(GW_CAUSE_POWER);
     simnet_clear_log(&net);

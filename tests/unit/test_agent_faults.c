@@ -28,7 +28,7 @@ static void again(void)
     net.fault = (struct simnet_fault){ 0 };
     net.again = net.piece = net.range_most = 0;
     net.report_error = 0;
-    net.counter = 0;
+    net.last.counter = 0;
     net.wrong = NULL;
     net.endless = false;
     simnet_clear_log(&net);
