@@ -140,7 +140,8 @@ static struct gw_span rest(struct simnet *s)
         end = s->range_most != 0 && s->range_most < s->now.longest ? s->range_most : s->now.longest;
         all = (struct gw_span){ all.p + s->now.offset, end };
     }
-    return (struct gw_span){ all.p + s->at, all.n - s->at };
+    uint32_t at = s->at < all.n ? s->at : (uint32_t)all.n; /* the offer may have become a shorter one meanwhile */
+    return (struct gw_span){ all.p + at, all.n - at };
 }
 
 static void count_payload(struct simnet *s, size_t n)
