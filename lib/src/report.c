@@ -204,7 +204,9 @@ static int mac(const struct gw_device *dev, const struct gw_keystore *store, str
 static int prove(const struct gw_device *dev, const struct gw_keystore *store, struct gw_span kek, struct gw_span map,
                  struct proof *p)
 {
-    static const struct gw_span headers[] = { { es256_header, sizeof es256_header }, { mac_header, sizeof mac_header } };
+    static const struct gw_span headers[] = {
+        { es256_header, sizeof es256_header }, { mac_header, sizeof mac_header },
+    };
     uint8_t digest[GW_DIGEST_SIZE];
 
     for (unsigned with_kek = store->sign == NULL;; with_kek++) {

@@ -85,7 +85,7 @@ bool run_prepare(struct run *r, const struct scenario *s, const struct simdev_co
 void run_free(struct run *r);
 /* Sessions until the goal, a cut or a failure. */
 enum outcome run_go(struct run *r);
-/* ---- Scenarios of the agent (agent.c) ----------------------------------------------------------------------------- */
+/* ---- Scenarios of the agent (agent.c) ---------------------------------------------------------------------------- */
 
 void agent_begin(struct run *r);
 void agent_end(struct run *r);

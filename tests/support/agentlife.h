@@ -28,7 +28,8 @@ static struct gwh_buf head;
 static inline void ok(int err)
 {
     if (err != GW_OK) {
-        fail_msg("in %s: %s (%d)", gw_agent_state_name((enum gw_agent_state)net.agent.state), err < 0 ? gw_error_name(err) : "another status", err);
+        fail_msg("in %s: %s (%d)", gw_agent_state_name((enum gw_agent_state)net.agent.state),
+                 err < 0 ? gw_error_name(err) : "another status", err);
     }
 }
 

@@ -183,8 +183,8 @@ static void identities_and_grants(struct fuzz_world *f)
 
 static void reports(void)
 {
-    struct t_bytes map = t_hex("ae 01 01 02 65 64 65 76 2d 31 03 19 01 00 04 03 05 07 06 82 01 06 07 02 08 1a 6b 49 d2 00 "
-                               "09 19 10 00 0a 18 20 0b 82 01 05 0c 03 0d 05 0e 01");
+    struct t_bytes map = t_hex("ae 01 01 02 65 64 65 76 2d 31 03 19 01 00 04 03 05 07 06 82 01 06 07 02 "
+                               "08 1a 6b 49 d2 00 09 19 10 00 0a 18 20 0b 82 01 05 0c 03 0d 05 0e 01");
     struct gwh_buf grown = { 0 }, out = { 0 };
     struct fastcrypto_key key;
     struct gwh_signer signer;

@@ -101,7 +101,9 @@ static void every_byte_of_every_request(void **state)
 /* A reset at any frame costs one frame at most; of a streamed payload one restart unit. */
 static void a_reset_at_every_step(void **state)
 {
-    const struct simdev_wish wishes[] = { { .encrypted = true }, { .coded = true }, { .coded = true, .padding = 1000 } };
+    const struct simdev_wish wishes[] = {
+        { .encrypted = true }, { .coded = true }, { .coded = true, .padding = 1000 },
+    };
     const uint32_t most[] = { FRAME, FRAME, 2 * FRAME + 1000 + 2 * SIMDEV_UNIT };
     uint32_t runs = 0;
     (void)state;

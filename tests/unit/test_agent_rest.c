@@ -267,6 +267,29 @@ static void attempts_of_a_day(void **state)
     well();
 }
 
+/* A device that is reset in the middle of each attempt: they count all the same. */
+static void attempts_that_a_reset_ends(void **state)
+{
+    uint32_t begun = 0;
+    (void)state;
+
+    net.config.attempts_per_day = 4;
+    simnet_release(&net, &six);
+    for (unsigned i = 0; i < 10; i++) {
+        restart(GW_CAUSE_WATCHDOG);
+        gw_agent_wake(&net.agent);
+        while (net.agent.state != GW_AGENT_FETCH && net.agent.state != GW_AGENT_FAIL) {
+            assert_true(simnet_step(&net) > 0);
+            net.ms += net.wait;
+        }
+        begun += net.agent.state == GW_AGENT_FETCH;
+    }
+    assert_int_equal(begun, 4);
+    assert_int_equal(net.agent.memory.attempts, 4);
+    assert_int_equal(net.agent.reason, GW_ERR_BUDGET);
+    well();
+}
+
 static void bytes_of_a_day(void **state)
 {
     uint32_t days = 0;
@@ -453,8 +476,8 @@ static void what_a_day_of_trouble_costs(void **state)
         flashsim_wear_clear(&dev.sim);
         uint32_t ops = dev.sim.ops;
         for (uint64_t s = 0, end = net.ms + DAY * 1000u; net.ms < end; s++) {
-            net.fault = (struct simnet_fault){ o->error != 0 && (!o->alternates || s % 2) ? SIMNET_OPEN : SIMNET_NO_FAULT,
-                                               0, 0, 0, o->error, 0 };
+            bool fails = o->error != 0 && (!o->alternates || s % 2);
+            net.fault = (struct simnet_fault){ fails ? SIMNET_OPEN : SIMNET_NO_FAULT, 0, 0, 0, o->error, 0 };
             if (o->flaps) {
                 offer_interval(5 + (uint32_t)(s % 3));
             }
@@ -493,6 +516,7 @@ int main(void)
         TEST(often_switched_off),
         TEST(sleep_with_ram),
         TEST(attempts_of_a_day),
+        TEST(attempts_that_a_reset_ends),
         TEST(bytes_of_a_day),
         TEST(a_release_that_never_works),
         TEST(clocks_that_jump),
