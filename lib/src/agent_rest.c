@@ -260,6 +260,24 @@ int gw_agent_take_trust(struct gw_agent *a)
     return err == GW_DONE || err == GW_ERR_TRUST_OLDER ? GW_OK : err; /* an offer may lag behind */
 }
 
+/* A release that waits for the restart, and was withdrawn meanwhile, is not tried. */
+static GW_NOINLINE int drop_withdrawn(struct gw_agent *a, const struct gw_head *head)
+{
+    struct gw_boot_state s;
+    struct gw_order order;
+
+    int err = gw_device_state(a->config->dev, &s);
+    for (unsigned i = 0; i < 2; i++) {
+        for (uint32_t k = 0; err == GW_OK && gw_head_withdrawn(head, k, &order) == GW_OK; k++) {
+            if (s.slot[i].state == GW_STAGED && gw_order_compare(order, s.slot[i].order) == 0) {
+                err = gw_agent_add_report(a, GW_REPORT_FAILED, GW_ERR_WITHDRAWN, order);
+                err = err == GW_OK ? gw_slots_clear(a->config->dev, (enum gw_slot)i) : err;
+            }
+        }
+    }
+    return err;
+}
+
 int gw_agent_take_head(struct gw_agent *a)
 {
     struct gw_head_seen seen;
@@ -282,7 +300,7 @@ int gw_agent_take_head(struct gw_agent *a)
         err = GW_ERR_HEAD_OLDER;
     }
     gw_agent_note_time(a);
-    return err;
+    return err == GW_OK ? drop_withdrawn(a, &head) : err;
 }
 
 static GW_NOINLINE uint8_t more(uint8_t n, uint32_t by)

@@ -11,25 +11,25 @@
 
 void gw_head_seen(const struct gw_device *dev, struct gw_head_seen *seen)
 {
-    uint8_t r[SEEN_RECORD];
+    uint8_t r[SEEN_RECORD] = { 0 }; /* records of four bytes are of an older version */
     uint32_t n = 0;
 
-    *seen = (struct gw_head_seen){ 0, 0 };
-    if (gw_journal_get(dev->journal, GW_REC_HEAD, r, sizeof r, &n) == GW_OK && n >= 4) {
-        seen->serial = gw_get32(r);
-        seen->issued_at = n == sizeof r ? gw_get32(r + 4) : 0; /* records of four bytes are of an older version */
-    }
+    int err = gw_journal_get(dev->journal, GW_REC_HEAD, r, sizeof r, &n);
+    (void)err; /* none, or none that can be read: zero */
+    seen->serial = gw_get32(r);
+    seen->issued_at = gw_get32(r + 4);
 }
 
 /* Of the wrong channel, or stale? What else is wrong with a head, the plan says. */
 static int suits(const struct gw_install_config *c, const struct gw_head *head)
 {
-    uint32_t n = (uint32_t)c->channel.n, age = c->now > head->issued_at ? c->now - head->issued_at : 0;
+    uint32_t n = (uint32_t)c->channel.n, most = c->head_age_s;
 
     if (n != 0 && (head->channel.n != n || memcmp(head->channel.p, c->channel.p, n) != 0)) {
         return GW_ERR_HEAD_OTHER;
     }
-    return c->head_age_s != 0 && age > c->head_age_s ? GW_ERR_HEAD_STALE : GW_OK;
+    bool stale = most != 0 && c->now > head->issued_at && c->now - head->issued_at > most;
+    return stale ? GW_ERR_HEAD_STALE : GW_OK;
 }
 
 int gw_head_take(const struct gw_install_config *c, const struct gw_trust *trust, const uint8_t class_id[GW_UUID_SIZE],

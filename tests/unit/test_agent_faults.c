@@ -410,6 +410,38 @@ static void heads_beside_what_is_here(void **state)
     well();
 }
 
+/* A release that waits for the restart and is withdrawn meanwhile: not tried, and told. */
+static void withdrawn_while_it_waits(void **state)
+{
+    (void)state;
+    again();
+    net.veto_restart = true;
+    settled();
+    assert_int_equal(net.agent.state, GW_AGENT_RESTART);
+    offer_head(6, 4, 8, "stable"); /* of another one */
+    simnet_release(&net, &five);
+    look_now();
+    assert_int_equal(state_now().slot[1].state, GW_STAGED);
+    offer_head(6, 6, 7, "stable"); /* by an old head */
+    simnet_release(&net, &five);
+    look_now();
+    assert_int_equal(state_now().slot[1].state, GW_STAGED);
+    offer_head(6, 6, 9, "stable");
+    simnet_release(&net, &five);
+    look_now();
+    assert_int_equal(net.agent.state, GW_AGENT_IDLE);
+    assert_int_equal(state_now().slot[1].state, GW_EMPTY);
+    reported(net.reports - 1, GW_REPORT_FAILED, GW_ERR_WITHDRAWN, 6);
+    restart(GW_CAUSE_SOFTWARE);
+    assert_int_equal(dev.handover.slot, GW_SLOT_A);
+    net.veto_restart = false;
+    net.offer.head.n = 0;
+    simnet_release(&net, &seven); /* and it takes the next one */
+    ok(simnet_run(&net, DAY));
+    assert_int_equal(state_now().slot[1].order.sequence, 7);
+    well();
+}
+
 static void bundles(void **state)
 {
     (void)state;
@@ -604,6 +636,7 @@ int main(void)
         TEST(of_another_class),
         TEST(heads_and_releases),
         TEST(heads_beside_what_is_here),
+        TEST(withdrawn_while_it_waits),
         TEST(bundles),
         TEST(a_bundle_that_waits),
         TEST(reports_that_do_not_arrive),
