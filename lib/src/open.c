@@ -79,7 +79,6 @@ static GW_NOINLINE int open_grants(struct opening *o)
     struct gw_install *inst = o->inst;
     struct gw_identity_keys keys = { device(o)->crypto, { 0 } };
     struct gw_keystore store;
-    struct gw_roots roots;
     int err = GW_ERR_NO_KEY;
     size_t size = 0;
 
@@ -90,7 +89,7 @@ static GW_NOINLINE int open_grants(struct opening *o)
         store = *device(o)->keys;
     } else {
         uint8_t *memory = inst->config->buffer + GW_TRUST_MAX;
-        err = gw_identity_load(device(o), memory, &o->id, &roots, &keys.identity);
+        err = gw_identity_load(device(o), memory, &o->id, NULL, &keys.identity);
         if (err != GW_OK) {
             return err;
         }

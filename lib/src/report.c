@@ -297,9 +297,8 @@ int gw_report_make(const struct gw_device *dev, struct gw_span kek, uint8_t *mem
         struct proof p;
         struct gw_keystore own;
         struct gw_identity_keys keys = { dev->crypto, { memory + GW_TRUST_MAX, GW_IDENTITY_MAX } };
-        struct gw_roots roots;
         if (dev->keys == NULL) {
-            err = gw_identity_load(dev, memory + GW_TRUST_MAX, &id, &roots, &keys.identity);
+            err = gw_identity_load(dev, memory + GW_TRUST_MAX, &id, NULL, &keys.identity);
             gw_identity_keystore(&own, &keys);
         }
         err = err == GW_OK ? prove(dev, dev->keys != NULL ? dev->keys : &own, kek, map, &p) : err;
