@@ -70,16 +70,17 @@ struct gw_agent_config {
     uint32_t wake_jitter_s;    /* a look after gw_agent_wake() waits for up to this long; 0: not at all */
     uint32_t confirm_s;        /* an image on trial must be confirmed within this time; 0: 600 */
     uint32_t steady_s;         /* a confirmed image that ran for so long has not crashed; 0: 300 */
-    uint32_t attempts_per_day; /* beginnings of a fetch; 0: 24 */
+    uint32_t attempts_per_day; /* installs begun or continued; 0: 24. One that was refused in the end counts as 8 */
     uint32_t bytes_per_day;    /* of payloads; 0: no limit */
     uint32_t chunk;            /* bytes asked for with one ranged request; 0: 256 KB */
-    uint32_t ask_again_s;      /* after the application declined; 0: 60 */
+    uint32_t ask_again_s;      /* after the application declined; 0: 60. A fetch: then twice as long, up to an hour */
     bool confirm_offline;      /* the self-test alone confirms; otherwise an authenticated look is needed as well */
     bool head_required;        /* a release without a channel head is refused (GW_ERR_HEAD_MISSING) */
     uint32_t head_age_s;       /* older heads are refused, if the time is known (GW_ERR_HEAD_STALE); 0: any age */
     struct gw_span channel;    /* heads of other channels are refused (GW_ERR_HEAD_OTHER); n 0: any */
     uint32_t anonymous_after;  /* looks in a row that failed for the server's certificate, after which one is made
-                                * without any trust in the server; what comes is sealed. 0: never. SECURITY.md, 5 */
+                                * without any trust in the server, and its payloads; what comes is sealed. Never on
+                                * trial. 0: never. SECURITY.md, 5 */
     struct gw_span report_kek; /* name of a KEK that MACs reports, if the device has no key that signs; n 0: none */
 
     /* Seconds since 1970; 0: not known. May be NULL. The date of the newest head is the least it can be. */
@@ -89,7 +90,10 @@ struct gw_agent_config {
     bool (*may_restart)(void *ctx);
     /* The new image's own check: 0 if it is well. May be NULL. */
     int (*self_test)(void *ctx);
-    /* Restarts the device. May return (the restart comes later). NULL: the application watches for GW_AGENT_RESTART. */
+    /*
+     * Restarts the device. May return (the restart comes later); called again every ask_again_s. NULL: the application
+     * watches for GW_AGENT_RESTART, and may_restart is not asked.
+     */
     void (*restart)(void *ctx);
     void (*on_event)(void *ctx, enum gw_event event, int reason, uint32_t a, uint32_t b); /* may be NULL */
     void *ctx;
@@ -153,7 +157,8 @@ struct gw_agent {
 
 /*
  * Begins: reads what the journal remembers, finds out what became of the image before. Writes nothing yet.
- * GW_ERR_CONFIG: a needed field or function is missing; GW_ERR_SPACE: a buffer is too small.
+ * GW_ERR_CONFIG: a needed field or function is missing; GW_ERR_SPACE: a buffer is too small; GW_ERR_FLASH_READ: the
+ * journal cannot be read.
  */
 GW_MUST_USE int gw_agent_open(struct gw_agent *agent, const struct gw_agent_config *config, uint32_t now_ms);
 
@@ -165,10 +170,16 @@ GW_MUST_USE int gw_agent_open(struct gw_agent *agent, const struct gw_agent_conf
  */
 GW_MUST_USE int gw_agent_step(struct gw_agent *agent, uint32_t now_ms, uint32_t *wait_ms);
 
-/* Look now (a notification came). From interrupts and other threads too; does nothing else than setting a flag. */
+/*
+ * Look now (a notification came), but not sooner than 5 s after the last look began. From interrupts and other threads
+ * too; does nothing else than setting a flag.
+ */
 void gw_agent_wake(struct gw_agent *agent);
 
-/* The device is about to sleep for `for_s` seconds, RAM lost or not: writes down when the next look is due. */
+/*
+ * The device is about to sleep for `for_s` seconds, RAM lost or not: writes down when the next look is due. With a
+ * clock it knows that already, most of the time; without one it costs a record each time.
+ */
 GW_MUST_USE int gw_agent_sleep(struct gw_agent *agent, uint32_t now_ms, uint32_t for_s);
 
 /* Ends: closes the request, keeps what an install has got so far. The object is wiped. */
