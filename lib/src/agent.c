@@ -166,10 +166,12 @@ static int st_look(struct gw_agent *a, uint32_t *wait)
 
     int err = a->open != GW_AGENT_OPEN ? begin_look(a) : read_offer(a, &n);
     if (err == GW_ERR_AGAIN) {
+        n = 1; /* whatever the transport has left there */
         err = again(a, wait);
     } else if (err == GW_ERR_NOTHING && a->open == GW_AGENT_OPEN) {
         a->offer_n = 0;
-        return looked(a);
+        n = 0;
+        err = GW_OK;
     }
     if (err < 0) {
         return fail(a, err);

@@ -165,6 +165,7 @@ static int net_read(void *ctx, uint8_t *data, size_t size, size_t *n)
     if (!s->open || size == 0) {
         wrong(s, "read: nothing is open, or no room");
     }
+    *n = 0; /* as transports do that have nothing: it counts for nothing */
     if (again(s)) {
         return GW_ERR_AGAIN;
     }
