@@ -6,6 +6,10 @@ find_package(PkgConfig REQUIRED)
 find_library(DIVSUFSORT divsufsort REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.87)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
+pkg_check_modules(EVENT REQUIRED IMPORTED_TARGET libevent libevent_openssl)
+pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
+pkg_check_modules(MOSQUITTO REQUIRED IMPORTED_TARGET libmosquitto)
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
 gw_library(godwit-crypto-openssl GLOB ports/crypto/openssl.c LINK godwit OpenSSL::Crypto)
@@ -30,8 +34,19 @@ endif()
 gw_program(godwit-device SOURCES ports/posix/device_main.c LINK godwit-posix)
 gw_program(godwit-boot SOURCES ports/posix/boot_main.c LINK godwit-posix)
 
+# The distribution server: all but its main.
+if(EXISTS ${CMAKE_SOURCE_DIR}/server/mqtt.c)
+  set(GW_NO_MQTT mqtt_none)
+else()
+  set(GW_NO_MQTT mqtt)
+endif()
+gw_library(godwit-server GLOB server/*.c EXCLUDE "/(main|${GW_NO_MQTT})\\.c$" LINK godwit-posix godwit-host PkgConfig::SQLITE
+  PkgConfig::EVENT PkgConfig::INIH PkgConfig::MOSQUITTO OpenSSL::SSL Threads::Threads)
+target_include_directories(godwit-server ${GW_SCOPE_godwit-server} server)
+gw_program(godwitd SOURCES server/main.c LINK godwit-server)
+
 # ---- tests: each tests/unit/test_x.c is one cmocka program build/<preset>/tests/test_x --------------------------
-gw_library(godwit-testing GLOB tests/support/*.c tests/flashsim/*.c LINK godwit-posix godwit-host PkgConfig::CMOCKA)
+gw_library(godwit-testing GLOB tests/support/*.c tests/flashsim/*.c LINK godwit-server godwit-posix godwit-host PkgConfig::CMOCKA)
 target_include_directories(godwit-testing ${GW_SCOPE_godwit-testing} tests tests/support tests/flashsim)
 
 file(GLOB units CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} tests/unit/test_*.c)
@@ -49,6 +64,9 @@ foreach(profile full small)
 endforeach()
 
 gw_program(kat-openssl SOURCES tests/crypto/kat.c tests/crypto/kat_openssl.c LINK godwit-testing DIR tests)
+
+# Doors with toy routes instead of the server's: tests/server-http/run.py, bench/server/run.py.
+gw_program(toy-server SOURCES tests/server-http/toy.c LINK godwit-server DIR tests)
 
 gw_program(curl-transport SOURCES tests/curl/curl_main.c LINK godwit-posix DIR tests)
 
@@ -85,4 +103,8 @@ foreach(board ${boards})
 endforeach()
 
 gw_program(patch_decode SOURCES bench/patch/decode.c LINK godwit-host DIR bench)
+gw_program(bench-reports SOURCES bench/server/reports.c LINK godwit-server DIR bench)
+gw_program(server-load SOURCES tests/server-kill/load_main.c LINK godwit-server DIR tests)
 gw_program(agents SOURCES bench/agent/agents.c LINK godwit-posix DIR bench)
+gw_program(server-client SOURCES bench/server/client.c LINK OpenSSL::SSL Threads::Threads DIR bench)
+target_compile_definitions(server-client PRIVATE _GNU_SOURCE)

@@ -45,7 +45,7 @@ static const char first[] =
     " size INTEGER NOT NULL, PRIMARY KEY(release, name)) WITHOUT ROWID;"
     "CREATE INDEX payload_name ON payload(name);"
 
-    /* state: 0 draft, 1 running, 2 paused, 3 aborted, 4 done. target: JSON. plan: phases, thresholds (later). */
+    /* state: 0 draft, 1 running, 2 paused, 3 aborted, 4 done. target: JSON. plan: phases, thresholds, windows later. */
     "CREATE TABLE rollout(id TEXT PRIMARY KEY, name TEXT NOT NULL, class BLOB NOT NULL REFERENCES class(id),"
     " release BLOB NOT NULL REFERENCES release(digest), target TEXT NOT NULL, priority INTEGER NOT NULL DEFAULT 0,"
     " state INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, creator TEXT NOT NULL,"
