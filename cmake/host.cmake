@@ -6,6 +6,7 @@ find_package(PkgConfig REQUIRED)
 find_library(DIVSUFSORT divsufsort REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.87)
+pkg_check_modules(MOSQUITTO REQUIRED IMPORTED_TARGET libmosquitto)
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
 gw_library(godwit-crypto-openssl GLOB ports/crypto/openssl.c LINK godwit OpenSSL::Crypto)
@@ -13,7 +14,7 @@ target_include_directories(godwit-crypto-openssl ${GW_SCOPE_godwit-crypto-openss
 
 # Host code reads lib's internal CBOR and COSE interfaces (lib/src): one encoder and one decoder for both sides.
 gw_library(godwit-host GLOB host/*.c LINK godwit godwit-common godwit-crypto-openssl Threads::Threads ${DIVSUFSORT} OpenSSL::Crypto
-  PkgConfig::JANSSON PkgConfig::CURL)
+  PkgConfig::JANSSON PkgConfig::CURL PkgConfig::MOSQUITTO OpenSSL::SSL)
 target_include_directories(godwit-host ${GW_SCOPE_godwit-host} . host lib/src)
 
 include(cmake/tls.cmake)
