@@ -10,7 +10,8 @@
 #include "show.h"
 
 extern const struct gwh_command cli_key[], cli_release[], cli_publish[], cli_device[], cli_layout[], cli_push[],
-    cli_patch[], cli_report[], cli_pki[], cli_other[];
+    cli_patch[], cli_report[], cli_pki[], cli_serve[],
+    cli_devices[], cli_rollout[], cli_other[];
 #define CLI_COMMANDS_END                                                                                               \
     {                                                                                                                  \
         NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL                                                                 \

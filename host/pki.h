@@ -67,6 +67,8 @@ struct gwh_certificate {
     uint8_t spki[32];               /* SHA-256 of its SubjectPublicKeyInfo: what a trust bundle pins */
 };
 int gwh_certificate_info(struct gwh_certificate *c, const char *path, struct gwh_error *err);
+/* Names and addresses that it is for; GWH_REFUSED: none, or more than `max`. */
+int gwh_certificate_hosts(const char *path, char (*out)[256], unsigned max, unsigned *count, struct gwh_error *err);
 /* Is it for this host, in the words of RFC 9525? Does `ca` (a PEM file) sign it, now, for that purpose? */
 int gwh_certificate_check(const char *path, const char *ca, enum gwh_purpose purpose, const char *host,
                           struct gwh_error *err);

@@ -1,6 +1,8 @@
 /*
  * pki_check.c - see pki.h: reading and checking certificates and requests.
  */
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <openssl/err.h>
@@ -159,6 +161,38 @@ int gwh_certificate_info(struct gwh_certificate *c, const char *path, struct gwh
     ERR_clear_error();
     X509_free(x);
     return reason == GW_OK ? GWH_OK : gwh_fail_reason(err, reason, "%s", path);
+}
+
+static bool host_text(char out[256], const GENERAL_NAME *name)
+{
+    int type = 0;
+    const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &type);
+    int n = value != NULL ? ASN1_STRING_length(value) : 0;
+    const uint8_t *p = value != NULL ? ASN1_STRING_get0_data(value) : NULL;
+    if (type == GEN_DNS && n > 0 && n < 256 && memchr(p, 0, (size_t)n) == NULL) {
+        (void)snprintf(out, 256, "%.*s", n, (const char *)p);
+        return true;
+    }
+    return type == GEN_IPADD && (n == 4 || n == 16) && inet_ntop(n == 4 ? AF_INET : AF_INET6, p, out, 256) != NULL;
+}
+
+int gwh_certificate_hosts(const char *path, char (*out)[256], unsigned max, unsigned *count, struct gwh_error *err)
+{
+    X509 *x = gwh_pki_read(path, err);
+    GENERAL_NAMES *names = x != NULL ? X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL) : NULL;
+    unsigned n = 0;
+    bool good = names != NULL && sk_GENERAL_NAME_num(names) > 0 && (unsigned)sk_GENERAL_NAME_num(names) <= max;
+    for (int i = 0; good && i < sk_GENERAL_NAME_num(names); i++) {
+        good = host_text(out[n++], sk_GENERAL_NAME_value(names, i));
+    }
+    *count = n;
+    GENERAL_NAMES_free(names);
+    ERR_clear_error();
+    if (x == NULL) {
+        return err->exit;
+    }
+    X509_free(x);
+    return good ? GWH_OK : gwh_fail(err, GWH_REFUSED, "%s names no host, or what is no host", path);
 }
 
 static bool set_up(X509_STORE_CTX *ctx, X509_STORE *store, X509 *x, enum gwh_purpose purpose, const char *host)
