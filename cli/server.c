@@ -2,10 +2,11 @@
  * server.c - godwit server: init, check, backup, token, tokens, audit. What needs a running server goes over its API
  * (fleet.c has the helpers); the rest works on the server's folder alone.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "fleet.h"
-#include "server.h"
+#include "serve.h"
 
 static const struct gwh_option init_options[] = {
     {"name", "HOST", "name or address by which devices and people reach the server", true, true},
@@ -66,15 +67,15 @@ static int hand_over(const struct gwh_args *a, const char *token, struct gwh_err
 static int token_here(const struct gwh_args *a, uint32_t days, struct gwh_error *err)
 {
     char token[CLI_TOKEN_SIZE];
-    struct cli_server s;
-    int e = cli_server_open(&s, a->operand[0], err);
-    e = e == GWH_OK ? cli_token_add(token, a->operand[0], gwh_text(a, "name"), gwh_text(a, "role"), days, err) : e;
+    struct cli_server *s = calloc(1, sizeof *s);
+    int e = s != NULL ? cli_server_open(s, a->operand[0], err) : gwh_fail_reason(err, GW_ERR_SPACE, "server");
+    e = e == GWH_OK ? cli_token_add(token, s->config.data, gwh_text(a, "name"), gwh_text(a, "role"), days, err) : e;
     e = e == GWH_OK ? hand_over(a, token, err) : e;
     if (e == GWH_OK) {
         gwh_note("it is good as soon as godwitd has started again, or got SIGHUP");
     }
     gw_wipe(token, sizeof token);
-    cli_server_close(&s);
+    free(s);
     return e;
 }
 

@@ -17,13 +17,13 @@
 
 #include <sqlite3.h>
 
-#include "server.h"
+#include "serve.h"
 
 #define BLOCK 512u
 
 struct backup {
     const char *folder;
-    char data[GWH_PATH_MAX];
+    const char *data;
     bool keys;
     int fd;
     unsigned files, payloads;
@@ -203,8 +203,8 @@ static int put_payloads(struct backup *b, const char *database)
 static int put_database(struct backup *b, const struct cli_server *s, const char *out)
 {
     char database[GWH_PATH_MAX], copy[GWH_PATH_MAX + 16];
-    int e = cli_conf_path(b->data, s, "server", "data", b->err);
-    e = e == GWH_OK ? gwh_path(database, b->data, "godwit.db", b->err) : e;
+    b->data = s->config.data;
+    int e = gwh_path(database, b->data, "godwit.db", b->err);
     if (e == GWH_OK && !gwh_file_exists(database)) {
         gwh_note("%s is not there: godwitd has never run; the archive has no database", database);
         return GWH_OK;
@@ -243,9 +243,9 @@ int cli_server_backup(const struct gwh_args *a, struct gwh_error *err)
 {
     const char *out = gwh_text(a, "o");
     char part[GWH_PATH_MAX];
-    struct cli_server s;
+    struct cli_server *s = calloc(1, sizeof *s);
     struct backup b = {.folder = a->operand[0], .keys = gwh_flag(a, "with-keys"), .err = err};
-    int e = cli_server_open(&s, a->operand[0], err);
+    int e = s != NULL ? cli_server_open(s, a->operand[0], err) : gwh_fail_reason(err, GW_ERR_SPACE, "backup");
     if (e == GWH_OK && gwh_file_exists(out) && !gwh_flag(a, "force")) {
         (void)gwh_fail(err, GWH_REFUSED, "%s exists and is not overwritten", out);
         e = gwh_hint(err, "choose another name, or add --force to replace it");
@@ -255,7 +255,7 @@ int cli_server_backup(const struct gwh_args *a, struct gwh_error *err)
     if (e == GWH_OK && b.fd < 0) {
         e = gwh_fail_errno(err, "cannot make %s", part);
     }
-    e = e == GWH_OK ? fill(&b, &s, part) : e;
+    e = e == GWH_OK ? fill(&b, s, part) : e;
     if (b.fd >= 0 && close(b.fd) != 0 && e == GWH_OK) {
         e = gwh_fail_errno(err, "cannot write %s", part);
     }
@@ -269,6 +269,6 @@ int cli_server_backup(const struct gwh_args *a, struct gwh_error *err)
                  b.files, b.payloads, (unsigned long long)b.bytes,
                  b.keys ? ", private keys too" : ", no private keys (--with-keys)", out);
     }
-    cli_server_close(&s);
+    free(s);
     return e;
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -20,7 +21,7 @@
 #include <sqlite3.h>
 
 #include "mqtt.h"
-#include "server.h"
+#include "serve.h"
 
 #define SOON (30 * 86400) /* a certificate that ends within that is a warning */
 #define BROKER_MS 5000u
@@ -145,13 +146,13 @@ static void check_device_ca(struct checks *c)
     struct gwh_error err = {0};
     struct gwh_certificate info;
     const char *hint = "copy ca.pem from where `godwit key new --device-ca` made it";
-    int e = cli_conf_path(path, &c->s, "devices", "client_ca", &err);
-    if (e == GWH_OK && cli_conf_get(&c->s, "devices", "listen")[0] == '\0') {
+    (void)snprintf(path, sizeof path, "%s", c->s.config.door[0].client_ca);
+    if (c->s.config.door[0].listen[0] == '\0') {
         say(c, WARNING, "device CA", "set [devices] listen and client_ca in " CLI_CONF,
             "no listener for devices with certificates");
         return;
     }
-    e = e == GWH_OK ? gwh_certificate_info(&info, path, &err) : e;
+    int e = gwh_certificate_info(&info, path, &err);
     if (e != GWH_OK || !info.is_ca) {
         say(c, PROBLEM, "device CA", hint, "%s", e != GWH_OK ? err.text : "client_ca is not the certificate of a CA");
     } else if (check_dates(c, "device CA", path, &info, hint)) {
@@ -176,10 +177,8 @@ static void check_certificates(struct checks *c)
 
 static void check_trust(struct checks *c)
 {
-    char path[GWH_PATH_MAX], roots[GWH_PATH_MAX];
-    struct gwh_error err = {0};
-    if (cli_conf_path(path, &c->s, "server", "trust", &err) != GWH_OK ||
-        cli_conf_path(roots, &c->s, "server", "roots", &err) != GWH_OK || path[0] == '\0' || roots[0] == '\0') {
+    const char *path = c->s.config.trust, *roots = c->s.config.roots;
+    if (path[0] == '\0' || roots[0] == '\0') {
         say(c, WARNING, "trust", "set [server] trust and roots in " CLI_CONF ", or PUT /api/v1/trust",
             "no trust bundle: no release can be published");
     } else if (!gwh_file_exists(path) || !gwh_file_exists(roots)) {
@@ -224,11 +223,11 @@ static void check_sqlite(struct checks *c, const char *path)
 
 static void check_data(struct checks *c)
 {
-    char data[GWH_PATH_MAX], path[GWH_PATH_MAX];
+    const char *data = c->s.config.data;
+    char path[GWH_PATH_MAX];
     struct gwh_error err = {0};
     struct statvfs fs;
-    if (cli_conf_path(data, &c->s, "server", "data", &err) != GWH_OK ||
-        gwh_path(path, data, "godwit.db", &err) != GWH_OK || !gwh_is_folder(data)) {
+    if (gwh_path(path, data, "godwit.db", &err) != GWH_OK || !gwh_is_folder(data)) {
         say(c, PROBLEM, "data", "mkdir -m 700 it", "the data folder %s is missing", data);
         return;
     }
@@ -245,7 +244,7 @@ static void check_data(struct checks *c)
     } else {
         say(c, OK, "database", NULL, "%s is not there yet: godwitd makes it", path);
     }
-    if (gwh_path(path, c->s.folder, CLI_FIRST_TOKENS, &err) == GWH_OK && gwh_file_exists(path)) {
+    if (gwh_path(path, data, CLI_FIRST_TOKENS, &err) == GWH_OK && gwh_file_exists(path)) {
         check_secret(c, "tokens", path);
         if (c->running) {
             say(c, WARNING, "tokens", "kill -HUP the godwitd", "tokens wait to be taken in: %s", path);
@@ -301,10 +300,11 @@ static int try_address(const char *host, const char *port, bool to_bind)
     return result;
 }
 
-static void check_port(struct checks *c, const char *section)
+static void check_port(struct checks *c, size_t door)
 {
-    char host[128], port[8], address[160];
-    (void)snprintf(address, sizeof address, "%s", cli_conf_get(&c->s, section, "listen"));
+    static const char *const names[] = {"devices", "tokens", "payloads", "admin"};
+    const char *section = names[door], *address = c->s.config.door[door].listen;
+    char host[128], port[8];
     if (address[0] == '\0') {
         return;
     }
@@ -329,7 +329,7 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
 }
 
-/* As godwitd does, but under another client's id, so as not to push it out. */
+/* As godwitd does: only while it does not run, for the broker keeps one connection of each client. */
 static bool try_broker(struct gwh_mqtt *m)
 {
     for (uint64_t end = now_ms() + BROKER_MS; now_ms() < end && !gwh_mqtt_connected(m);) {
@@ -344,22 +344,23 @@ static bool try_broker(struct gwh_mqtt *m)
 
 static void check_broker(struct checks *c)
 {
-    char host[128], ca[GWH_PATH_MAX], certificate[GWH_PATH_MAX], key[GWH_PATH_MAX], hint[GWH_PATH_MAX + 60];
+    const char *host = c->s.config.mqtt.host;
+    char hint[GWH_PATH_MAX + 60];
     struct gwh_error err = {0};
     struct gwh_mqtt *m = NULL;
-    (void)snprintf(host, sizeof host, "%s", cli_conf_get(&c->s, "mqtt", "host"));
-    struct gwh_mqtt_config config = {.host = host, .id = "godwit-check", .subscribe = "godwit/+/report", .ca = ca,
-                                     .certificate = certificate, .key = key};
+    struct gwh_mqtt_config config = {.host = host,
+                                     .port = c->s.config.mqtt.port,
+                                     .id = CLI_BROKER_USER,
+                                     .subscribe = "godwit/+/report",
+                                     .ca = c->s.config.mqtt.ca,
+                                     .certificate = c->s.config.mqtt.certificate,
+                                     .key = c->s.config.mqtt.key};
     if (host[0] == '\0') {
         say(c, OK, "broker", NULL, "none is configured: devices look at their own pace");
         return;
     }
-    config.port = (uint16_t)strtoul(cli_conf_get(&c->s, "mqtt", "port"), NULL, 10);
     (void)snprintf(hint, sizeof hint, "mosquitto -c %s/mosquitto/mosquitto.conf", c->s.folder);
-    int e = cli_conf_path(ca, &c->s, "mqtt", "ca", &err);
-    e = e == GWH_OK ? cli_conf_path(certificate, &c->s, "mqtt", "certificate", &err) : e;
-    e = e == GWH_OK ? cli_conf_path(key, &c->s, "mqtt", "key", &err) : e;
-    e = e == GWH_OK ? gwh_mqtt_new(&m, &config, &err) : e;
+    int e = gwh_mqtt_new(&m, &config, &err);
     if (e == GWH_OK && c->running) { /* the broker would end godwitd's connection: its name is its client id */
         char port[8];
         (void)snprintf(port, sizeof port, "%u", config.port);
@@ -405,7 +406,6 @@ static void print(const struct checks *c)
 
 int cli_server_check(const struct gwh_args *a, struct gwh_error *err)
 {
-    static const char *const doors[] = {"devices", "tokens", "payloads", "admin"};
     struct checks c = {.a = a, .list = json_array()};
     int e = cli_server_open(&c.s, a->operand[0], err);
     if (e == GWH_OK) {
@@ -414,7 +414,7 @@ int cli_server_check(const struct gwh_args *a, struct gwh_error *err)
         check_trust(&c);
         check_data(&c);
         for (size_t i = 0; i < 4; i++) {
-            check_port(&c, doors[i]);
+            check_port(&c, i);
         }
         check_broker(&c);
         check_clock(&c);
@@ -428,6 +428,5 @@ int cli_server_check(const struct gwh_args *a, struct gwh_error *err)
         }
     }
     json_decref(c.list);
-    cli_server_close(&c.s);
     return e;
 }

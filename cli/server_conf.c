@@ -1,12 +1,15 @@
 /*
  * server_conf.c - the files that `godwit server init` writes: godwitd's configuration, the broker's, and its ACLs.
  */
+#define _GNU_SOURCE
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server.h"
+#include "serve.h"
+
+#define CRL "tls/device-crl.pem"
 
 static bool put(struct gwh_buf *out, const char *format, ...) GWH_PRINTF(2, 3);
 static bool put(struct gwh_buf *out, const char *format, ...)
@@ -21,86 +24,56 @@ static bool put(struct gwh_buf *out, const char *format, ...)
 
 /* ---- godwitd ----------------------------------------------------------------------------------------------------- */
 
-struct option {
-    const char *section, *name, *comment;
-    const char *value; /* %A the address, %0 to %5 a port, %N the first name; NULL: not set, shown as a comment */
-    bool devices, trust; /* only set if there is a device CA, a trust bundle */
-};
-#define CRL "tls/device-crl.pem"
-static const struct option options[] = {
-    {"server", "data", "Folder of the database and of the payloads; one godwitd has it.", "data", false, false},
-    {"server", "trust", "Trust bundle of the fleet: a release that devices would refuse is refused here too.",
-     "trust.cose", false, true},
-    {"server", "roots", "Public keys of the roots that sign it (PEM).", "trust.cose.roots.pem", false, true},
-    {"server", "next_look", "Seconds after which devices look again; an eighth of it is added at random.", "3600",
-     false, false},
-    {"server", "log", "One line for each event: text or json.", "text", false, false},
-    {"devices", "listen", "Where devices with certificates look, fetch and report. Empty: nowhere.", "%A:%0", true,
-     false},
-    {"devices", "certificate", "The server's certificate, and its key.", "tls/server.pem", false, false},
-    {"devices", "key", NULL, "tls/server.key", false, false},
-    {"devices", "client_ca", "The CA of the devices. Its key is not here: it stays with the manufacturer.",
-     "tls/device-ca.pem", false, false},
-    {"devices", "crl", "Certificates of devices that are revoked, from `godwit key revoke`.", CRL, false, false},
-    {"devices", "first_sight", "A certificate of the device CA makes its device known; no: only by import.", "no",
-     false, false},
-    {"devices", "first_sight_class", "Class id, in hex, of devices that become known so.", NULL, false, false},
-    {"tokens", "listen", "Where devices with tokens instead of certificates do the same. Empty: nowhere.", "", false,
-     false},
-    {"tokens", "certificate", NULL, "tls/server.pem", false, false},
-    {"tokens", "key", NULL, "tls/server.key", false, false},
-    {"payloads", "listen", "Where anybody may fetch payloads (they are sealed), for proxies. Empty: nowhere.", "", false,
-     false},
-    {"payloads", "certificate", NULL, "tls/server.pem", false, false},
-    {"payloads", "key", NULL, "tls/server.key", false, false},
-    {"payloads", "base", "URL that offers name for payloads. Empty: beside the offer.", "", false, false},
-    {"payloads", "link_seconds", "Links to payloads expire after that. 0: they do not.", "0", false, false},
-    {"admin", "listen", "Where people and programs administer, with tokens.", "%A:%3", false, false},
-    {"admin", "certificate", NULL, "tls/server.pem", false, false},
-    {"admin", "key", NULL, "tls/server.key", false, false},
-    {"mqtt", "host", "The broker, which tells devices to look now. Empty: devices look by themselves alone.",
-     "127.0.0.1", false, false},
-    {"mqtt", "port", "The listener that is godwitd's own.", "%5", false, false},
-    {"mqtt", "ca", "CA of the broker, and the certificate that godwitd shows there.", "ca/ca.pem", false, false},
-    {"mqtt", "certificate", NULL, "tls/godwitd.pem", false, false},
-    {"mqtt", "key", NULL, "tls/godwitd.key", false, false},
-};
-
-static bool put_value(struct gwh_buf *out, const char *value, const struct cli_setup *s)
+static void listen_at(char out[80], const struct cli_setup *s, unsigned port)
 {
-    bool ok = true;
     bool brackets = strchr(s->address, ':') != NULL;
-    for (; ok && *value != '\0'; value++) {
-        if (*value != '%') {
-            ok = gwh_buf_add(out, value, 1) == GW_OK;
-        } else if (*++value == 'A') {
-            ok = put(out, brackets ? "[%s]" : "%s", s->address);
-        } else if (*value == 'N') {
-            ok = put(out, "%s", s->names[0]);
-        } else {
-            ok = put(out, "%u", (unsigned)s->port + (unsigned)(*value - '0'));
-        }
-    }
-    return ok;
+    (void)snprintf(out, 80, brackets ? "[%.60s]:%u" : "%.60s:%u", s->address, (unsigned)s->port + port);
 }
 
-int cli_server_conf(struct gwh_buf *out, const struct cli_setup *s, struct gwh_error *err)
+#define SET(field, value) (void)snprintf((field), sizeof(field), "%s", (value))
+
+/* Doors in the order of gws_config: devices, tokens, payloads, admin. Those of tokens and payloads stay closed. */
+static void fill(struct gws_config *c, const struct cli_setup *s)
 {
-    const char *section = "";
-    bool ok = put(out, "# godwitd: the distribution server. Relative paths are below the folder of this file.\n"
-                       "# `godwit server check DIR` says what is wrong here; SIGHUP reloads certificates.\n");
-    for (size_t i = 0; ok && i < sizeof options / sizeof *options; i++) {
-        const struct option *o = &options[i];
-        bool set = o->value != NULL && (!o->devices || s->devices) && (!o->trust || s->trust) &&
-                   (s->crl || strcmp(o->name, "crl") != 0);
-        if (strcmp(o->section, section) != 0) {
-            ok = put(out, "\n[%s]\n", section = o->section);
-        }
-        ok = ok && (o->comment == NULL || put(out, "# %s\n", o->comment));
-        ok = ok && put(out, "%s%s =%s", set ? "" : "#", o->name, set && o->value[0] == '\0' ? "" : " ");
-        ok = ok && (!set || put_value(out, o->value, s)) && put(out, "\n");
+    gws_config_defaults(c);
+    SET(c->data, "data");
+    if (s->trust) {
+        SET(c->trust, "trust.cose");
+        SET(c->roots, "trust.cose.roots.pem");
     }
-    return ok ? GWH_OK : gwh_fail_reason(err, GW_ERR_SPACE, CLI_CONF);
+    for (size_t i = 0; i < 4; i++) {
+        SET(c->door[i].certificate, "tls/server.pem");
+        SET(c->door[i].key, "tls/server.key");
+    }
+    if (s->devices) {
+        listen_at(c->door[0].listen, s, 0);
+        SET(c->door[0].client_ca, "tls/device-ca.pem");
+        SET(c->door[0].crl, s->crl ? CRL : "");
+    }
+    listen_at(c->door[3].listen, s, 3);
+    SET(c->mqtt.host, "127.0.0.1");
+    c->mqtt.port = (uint16_t)(s->port + 5);
+    SET(c->mqtt.ca, "ca/ca.pem");
+    SET(c->mqtt.certificate, "tls/godwitd.pem");
+    SET(c->mqtt.key, "tls/godwitd.key");
+}
+
+int cli_server_conf(const struct cli_setup *s, struct gwh_error *err)
+{
+    struct gws_config *c = calloc(1, sizeof *c);
+    char path[GWH_PATH_MAX], *text = NULL;
+    size_t n = 0;
+    FILE *out = c != NULL ? open_memstream(&text, &n) : NULL;
+    int e = out != NULL ? GWH_OK : gwh_fail_reason(err, GW_ERR_SPACE, CLI_CONF);
+    if (e == GWH_OK) {
+        fill(c, s);
+        gws_config_example(out, c);
+        e = fclose(out) == 0 ? gwh_path(path, s->folder, CLI_CONF, err) : gwh_fail_errno(err, CLI_CONF);
+    }
+    e = e == GWH_OK ? gwh_file_write(path, (struct gw_span){(const uint8_t *)text, n}, 0644, false, err) : e;
+    free(text);
+    free(c);
+    return e;
 }
 
 /* ---- The broker -------------------------------------------------------------------------------------------------- */
@@ -186,77 +159,11 @@ int cli_broker_conf(struct gwh_buf *out, const struct cli_setup *s, struct gwh_e
 int cli_server_open(struct cli_server *s, const char *folder, struct gwh_error *err)
 {
     char path[GWH_PATH_MAX];
-    *s = (struct cli_server){.folder = folder};
+    s->folder = folder;
     int e = gwh_path(path, folder, CLI_CONF, err);
     if (e == GWH_OK && !gwh_file_exists(path)) {
         (void)gwh_fail(err, GWH_REFUSED, "%s is no server's folder: there is no %s", folder, path);
         return gwh_hint(err, "godwit server init %s --name HOST", folder);
     }
-    e = e == GWH_OK ? gwh_file_read(&s->conf, path, 65536, err) : e;
-    if (e == GWH_OK && gwh_buf_add(&s->conf, "", 1) != GW_OK) {
-        e = gwh_fail_reason(err, GW_ERR_SPACE, "%s", path);
-    }
-    return e;
-}
-
-void cli_server_close(struct cli_server *s)
-{
-    gwh_buf_free(&s->conf);
-}
-
-/* "option = value" in this line? The value, or NULL. */
-static const char *value_of(const char *line, size_t n, const char *option)
-{
-    static char value[GWH_PATH_MAX];
-    size_t length = strlen(option), at = length;
-    if (n < length || strncmp(line, option, length) != 0) {
-        return NULL;
-    }
-    while (at < n && (line[at] == ' ' || line[at] == '\t')) {
-        at++;
-    }
-    if (at == n || line[at++] != '=') {
-        return NULL;
-    }
-    while (at < n && (line[at] == ' ' || line[at] == '\t')) {
-        at++;
-    }
-    while (n > at && (line[n - 1] == ' ' || line[n - 1] == '\r' || line[n - 1] == '\t')) {
-        n--;
-    }
-    (void)snprintf(value, sizeof value, "%.*s", (int)(n - at), line + at);
-    return value;
-}
-
-const char *cli_conf_get(const struct cli_server *s, const char *section, const char *option)
-{
-    bool inside = false;
-    for (const char *line = (const char *)s->conf.p; line != NULL && *line != '\0';) {
-        const char *end = strchr(line, '\n');
-        size_t n = end != NULL ? (size_t)(end - line) : strlen(line);
-        const char *value = inside ? value_of(line, n, option) : NULL;
-        if (value != NULL) {
-            return value;
-        }
-        if (line[0] == '[') {
-            inside = strncmp(line + 1, section, strlen(section)) == 0 && line[1 + strlen(section)] == ']';
-        }
-        line = end != NULL ? end + 1 : NULL;
-    }
-    return "";
-}
-
-int cli_conf_path(char out[GWH_PATH_MAX], const struct cli_server *s, const char *section, const char *option,
-                  struct gwh_error *err)
-{
-    const char *value = cli_conf_get(s, section, option);
-    out[0] = '\0';
-    if (value[0] == '\0') {
-        return GWH_OK;
-    }
-    if (value[0] == '/') {
-        (void)snprintf(out, GWH_PATH_MAX, "%s", value);
-        return GWH_OK;
-    }
-    return gwh_path(out, s->folder, value, err);
+    return e == GWH_OK ? gws_config_read(&s->config, path, err) : e;
 }

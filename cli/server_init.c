@@ -19,7 +19,7 @@
 #include <openssl/rand.h>
 
 #include "rest.h"
-#include "server.h"
+#include "serve.h"
 
 #define NAMES_MAX 16u
 
@@ -57,14 +57,14 @@ static int check_token(const char *name, const char *role, uint32_t days, struct
 }
 
 /* "NAME ROLE CREATED EXPIRES SHA256": one line for each; godwitd takes them in and removes the file. */
-int cli_token_add(char token[CLI_TOKEN_SIZE], const char *folder, const char *name, const char *role, uint32_t days,
+int cli_token_add(char token[CLI_TOKEN_SIZE], const char *data, const char *name, const char *role, uint32_t days,
                   struct gwh_error *err)
 {
     char path[GWH_PATH_MAX], line[300], hex[65];
     uint8_t hash[32];
     long long now = (long long)time(NULL);
     int e = check_token(name, role, days, err);
-    e = e == GWH_OK ? gwh_path(path, folder, CLI_FIRST_TOKENS, err) : e;
+    e = e == GWH_OK ? gwh_path(path, data, CLI_FIRST_TOKENS, err) : e;
     e = e == GWH_OK ? make_token(token, err) : e;
     if (e != GWH_OK) {
         return e;
@@ -248,16 +248,14 @@ static int write_text(const struct init *s, const char *name, struct gw_span tex
 
 static int texts(struct init *s, struct gwh_error *err)
 {
-    struct gwh_buf conf = {0}, broker = {0};
+    struct gwh_buf broker = {0};
     const struct gw_span devices = {(const uint8_t *)cli_broker_devices, strlen(cli_broker_devices)};
     const struct gw_span server = {(const uint8_t *)cli_broker_server, strlen(cli_broker_server)};
     int e = cli_broker_conf(&broker, &s->setup, err);
     e = e == GWH_OK ? write_text(s, "mosquitto/mosquitto.conf", gwh_span(&broker), 0644, err) : e;
     e = e == GWH_OK ? write_text(s, "mosquitto/devices.acl", devices, 0600, err) : e;
     e = e == GWH_OK ? write_text(s, "mosquitto/server.acl", server, 0600, err) : e;
-    e = e == GWH_OK ? cli_server_conf(&conf, &s->setup, err) : e;
-    e = e == GWH_OK ? write_text(s, CLI_CONF, gwh_span(&conf), 0644, err) : e; /* last: now it is a server's folder */
-    gwh_buf_free(&conf);
+    e = e == GWH_OK ? cli_server_conf(&s->setup, err) : e; /* last: now it is a server's folder */
     gwh_buf_free(&broker);
     return e;
 }
@@ -301,7 +299,8 @@ static int first_token(const struct init *s, struct gwh_error *err)
     bool brackets = strchr(s->names[0], ':') != NULL;
     (void)snprintf(url, sizeof url, brackets ? "https://[%s]:%u" : "https://%s:%u", s->names[0],
                    (unsigned)s->setup.port + 3);
-    int e = cli_token_add(token, s->setup.folder, "first", "admin", 90, err);
+    int e = sub(ca, s, "data", err);
+    e = e == GWH_OK ? cli_token_add(token, ca, "first", "admin", 90, err) : e;
     e = e == GWH_OK ? sub(ca, s, "ca/ca.pem", err) : e;
     if (e == GWH_OK && profile != NULL) {
         e = gwh_profile_add(profile, url, ca, token, gwh_flag(s->a, "force"), err);

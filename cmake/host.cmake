@@ -6,6 +6,9 @@ find_package(PkgConfig REQUIRED)
 find_library(DIVSUFSORT divsufsort REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.87)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
+pkg_check_modules(EVENT REQUIRED IMPORTED_TARGET libevent libevent_openssl)
+pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
 pkg_check_modules(MOSQUITTO REQUIRED IMPORTED_TARGET libmosquitto)
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
@@ -24,15 +27,26 @@ gw_library(godwit-posix GLOB ports/posix/*.c EXCLUDE "_main\\.c$" LINK godwit-ho
 target_include_directories(godwit-posix ${GW_SCOPE_godwit-posix} ports/posix)
 
 file(GLOB cli CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} cli/*.c)
-gw_program(godwit-cli SOURCES ${cli} LINK godwit-posix godwit-host)
+gw_program(godwit-cli SOURCES ${cli} LINK godwit-server godwit-posix godwit-host)
 if(TARGET godwit-cli)
   set_target_properties(godwit-cli PROPERTIES OUTPUT_NAME godwit)
 endif()
 gw_program(godwit-device SOURCES ports/posix/device_main.c LINK godwit-posix)
 gw_program(godwit-boot SOURCES ports/posix/boot_main.c LINK godwit-posix)
 
+# The distribution server: all but its main.
+if(EXISTS ${CMAKE_SOURCE_DIR}/server/mqtt.c)
+  set(GW_NO_MQTT mqtt_none)
+else()
+  set(GW_NO_MQTT mqtt)
+endif()
+gw_library(godwit-server GLOB server/*.c EXCLUDE "/(main|${GW_NO_MQTT})\\.c$" LINK godwit-posix godwit-host PkgConfig::SQLITE
+  PkgConfig::EVENT PkgConfig::INIH PkgConfig::MOSQUITTO OpenSSL::SSL Threads::Threads)
+target_include_directories(godwit-server ${GW_SCOPE_godwit-server} server)
+gw_program(godwitd SOURCES server/main.c LINK godwit-server)
+
 # ---- tests: each tests/unit/test_x.c is one cmocka program build/<preset>/tests/test_x --------------------------
-gw_library(godwit-testing GLOB tests/support/*.c tests/flashsim/*.c LINK godwit-posix godwit-host PkgConfig::CMOCKA)
+gw_library(godwit-testing GLOB tests/support/*.c tests/flashsim/*.c LINK godwit-server godwit-posix godwit-host PkgConfig::CMOCKA)
 target_include_directories(godwit-testing ${GW_SCOPE_godwit-testing} tests tests/support tests/flashsim)
 
 file(GLOB units CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} tests/unit/test_*.c)
@@ -50,6 +64,9 @@ foreach(profile full small)
 endforeach()
 
 gw_program(kat-openssl SOURCES tests/crypto/kat.c tests/crypto/kat_openssl.c LINK godwit-testing DIR tests)
+
+# Doors with toy routes instead of the server's: tests/server-http/run.py, bench/server/run.py.
+gw_program(toy-server SOURCES tests/server-http/toy.c LINK godwit-server DIR tests)
 
 gw_program(curl-transport SOURCES tests/curl/curl_main.c LINK godwit-posix DIR tests)
 

@@ -2,7 +2,7 @@
  * server.h - godwitd as a whole: what its parts share, and the log.
  *
  *   main.c      command line, configuration, signals        config.c   the configuration file, from a table
- *   http.c tls.c routes.c                                    db.c migrations.c blobs.c
+ *   http.c http_*.c tls.c routes.c   doors, routes, answers  db.c migrations.c blobs.c
  *   fleet.c     in memory: devices, and what each is offered; nothing on the poll path reads the database
  *   offers.c payloads.c reports.c                            what devices ask (SPEC.md, section 16)
  *   classes.c devices.c releases.c rollouts.c tokens.c audit.c events.c metrics.c openapi.c      administration (19)
@@ -40,6 +40,8 @@ struct gws_config {
 };
 /* Reads it; every option is in one table, which also prints the example that `godwit server init` writes. */
 int gws_config_read(struct gws_config *c, const char *path, struct gwh_error *err);
+void gws_config_defaults(struct gws_config *c);
+/* values: NULL, or what was made of the defaults. What differs from them stands there, the rest as comments. */
 void gws_config_example(FILE *out, const struct gws_config *values);
 
 struct gws_mqtt;
@@ -56,12 +58,32 @@ struct gws_server {
     struct gws_events *events; /* who listens to server-sent events */
     uint8_t link_key[32];      /* MACs expiring links; from the database, made once */
     int64_t started;           /* seconds since 1970 */
+    int64_t seen_flushed;      /* offers.c: when sightings of devices were last written down */
 };
 
 int64_t gws_now(void); /* seconds since 1970 */
 
 /* One line for each event, text or JSON: gws_log(s, "report", "device", id, "state", name, NULL). Escaped. */
 void gws_log(const struct gws_server *s, const char *event, ...) __attribute__((sentinel));
+
+/* ---- What http_route.c asks to know who somebody is -------------------------------------------------------------- */
+
+/* first_sight.c: a certificate of the device CA whose device (call->device, call->key_bytes) is not known, and
+ * config.first_sight is on. GWH_OK: it makes it known and calls gws_call_again(), now or later, or answers itself.
+ * GWH_REFUSED: 403 is answered. */
+int gws_device_first_sight(struct gws_call *call);
+/* tokens.c: role of an administration token, and its name for the audit log. NONE: unknown or expired. From memory;
+ * compared by its SHA-256. */
+enum gws_role gws_token_role(struct gws_server *s, const char *token, char who[64]);
+
+/* ---- payloads.c -------------------------------------------------------------------------------------------------- */
+
+/* The key of expiring links: s->link_key from the database, made and stored at the first start. Runs the loop. */
+int gws_payload_key(struct gws_server *s, struct gwh_error *err);
+
+/* The query of an expiring link to a payload, "?expires=N&mac=HEX"; "" if links do not expire. */
+#define GWS_LINK_QUERY_MAX 112
+void gws_payload_link(const struct gws_server *s, const uint8_t name[32], int64_t now, char out[GWS_LINK_QUERY_MAX]);
 
 /* ---- audit.c: every change that a person made -------------------------------------------------------------------- */
 
@@ -73,6 +95,8 @@ int gws_audit(sqlite3 *db, struct gwh_error *err, const char *who, const char *w
 
 /* type: "report", "rollout", "device", "release"; takes the reference. */
 void gws_event(struct gws_server *s, const char *type, json_t *data);
+void gws_events_ping(struct gws_server *s); /* now and then, so that nobody on the way takes a stream for dead */
+void gws_events_free(struct gws_server *s); /* after gws_http_free() */
 
 /* ---- metrics.c --------------------------------------------------------------------------------------------------- */
 
@@ -96,7 +120,9 @@ void gws_report_take(struct gws_server *s, const char *device, const struct gw_p
 
 int gws_mqtt_start(struct gws_server *s, struct gwh_error *err);
 void gws_mqtt_stop(struct gws_server *s);
-/* "There is something": to one device, or to all that a class has (device NULL). No broker: nothing happens. */
+/* New certificates, from the next connection on. */
+int gws_mqtt_reload(struct gws_server *s, struct gwh_error *err);
+/* "There is something", to one device. No broker: nothing happens. */
 void gws_mqtt_notify(struct gws_server *s, const char *device);
 
 #endif
