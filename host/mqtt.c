@@ -164,6 +164,7 @@ static int set_up(struct gwh_mqtt *m, const struct gwh_mqtt_config *config, stru
     m->config.certificate_pem = m->config.key_pem = (struct gw_span){NULL, 0};
     m->mosq = e == GWH_OK ? mosquitto_new(m->id, true, m) : NULL;
     if (e == GWH_OK && (m->mosq == NULL || mosquitto_void_option(m->mosq, MOSQ_OPT_SSL_CTX, m->tls) != 0 ||
+                        mosquitto_int_option(m->mosq, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0) != 0 ||
                         mosquitto_int_option(m->mosq, MOSQ_OPT_TCP_NODELAY, 1) != 0)) {
         return gwh_fail(err, GWH_IO, "libmosquitto does not start; it has to be 2.0 or newer");
     }
