@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cose.h"
+#include "fleet.h"
 #include "pki.h"
 #include "provision.h"
 
@@ -40,7 +41,7 @@ static const struct gwh_option provision_options[] = {
     CLI_DRY_RUN,
     GWH_OPTIONS_END,
 };
-static const struct gwh_option show_options[] = {CLI_JSON, GWH_OPTIONS_END};
+static const struct gwh_option show_options[] = {CLI_SERVER, CLI_JSON, GWH_OPTIONS_END};
 
 static int add_keks(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
 {
@@ -277,7 +278,7 @@ static int run_provision(const struct gwh_args *a, struct gwh_error *err)
 
 static int run_show(const struct gwh_args *a, struct gwh_error *err)
 {
-    return cli_show_device(a, a->operand[0], err);
+    return gwh_file_exists(a->operand[0]) ? cli_show_device(a, a->operand[0], err) : cli_device_show(a, err);
 }
 
 const struct gwh_command cli_device[] = {
@@ -287,7 +288,8 @@ const struct gwh_command cli_device[] = {
      "root2.pub.pem "
      "--device-key device.pem -o dev1.identity",
      run_provision},
-    {"device", "show", "DEVICE", 1, 1, "what lies on a device's flash: a unit's files, or a device on this PC",
+    {"device", "show", "DEVICE", 1, 1,
+     "what lies on a device's flash: a unit's files, or a device on this PC; else what the server knows of one",
      show_options, "godwit device show unit1/", run_show},
     CLI_COMMANDS_END,
 };

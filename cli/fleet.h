@@ -10,13 +10,14 @@
 #include "rest.h"
 
 /* Where the server is, and who asks. */
-#define CLI_SERVER                                                                                                     \
-    {"server", "URL", "https://HOST:PORT of its administration; of the profile if not given", false, false},          \
-        {"ca", "FILE", "CA that signs the server; of the profile if not given", false, false},                         \
+#define CLI_ACCESS                                                                                                     \
+    {"ca", "FILE", "CA that signs the server; of the profile if not given", false, false},                             \
         {"token-file", "FILE", "token, 0600; GODWIT_TOKEN or the profile's if not given", false, false},               \
     {                                                                                                                  \
         "profile", "NAME", "server, CA and token by name; GODWIT_PROFILE or `default` if not given", false, false      \
     }
+#define CLI_SERVER                                                                                                     \
+    {"server", "URL", "https://HOST:PORT of its administration; of the profile if not given", false, false}, CLI_ACCESS
 /* Opens it as these options say. `r` is to be closed in any case. */
 int cli_rest(struct gwh_rest *r, const struct gwh_args *a, struct gwh_error *err);
 /* The same with another URL. */
@@ -35,12 +36,12 @@ int cli_rest_table(const struct gwh_args *a, const char *path, unsigned most, co
 /* Fetches one object and prints it, described or as JSON. */
 int cli_rest_show(const struct gwh_args *a, const char *path, struct gwh_error *err);
 
-/* rollout.c */
-extern const struct gwh_command cli_rollout[], cli_devices[];
-
+/* devices.c: `device show ID`. */
+int cli_device_show(const struct gwh_args *a, struct gwh_error *err);
 /* upload.c: release publish, list and show where --to or --from is https://. */
 bool cli_is_server(const char *where);
 int cli_server_publish(const struct gwh_args *a, struct gwh_error *err);
+int cli_server_release(const struct gwh_args *a, struct gwh_error *err);
 int cli_server_releases(const struct gwh_args *a, struct gwh_error *err);
 
 #endif
