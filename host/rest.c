@@ -80,6 +80,20 @@ static bool set_up(struct gwh_rest *r)
                                  curl_easy_setopt(c, CURLOPT_CAPATH, NULL) == CURLE_OK));
 }
 
+/* A server that is named by its URL, and whose profile there is: its CA and token are used; those of others never. */
+static void fitting_profile(struct gwh_profile *p, const struct gwh_rest_config *c)
+{
+    struct gwh_error none = {0};
+    size_t n = strlen(c->server);
+    while (n > 0 && c->server[n - 1] == '/') {
+        n--;
+    }
+    if (gwh_profile_find(p, c->profile, &none) != GWH_OK || strlen(p->server) != n ||
+        strncmp(p->server, c->server, n) != 0) {
+        *p = (struct gwh_profile){0};
+    }
+}
+
 int gwh_rest_open(struct gwh_rest *r, const struct gwh_rest_config *c, struct gwh_error *err)
 {
     struct gwh_profile p = {0};
@@ -87,13 +101,16 @@ int gwh_rest_open(struct gwh_rest *r, const struct gwh_rest_config *c, struct gw
     memset(r, 0, sizeof *r);
     if (c->server == NULL) {
         e = gwh_profile_find(&p, c->profile, err);
+    } else {
+        fitting_profile(&p, c);
     }
     const char *server = c->server != NULL ? c->server : p.server, *ca = c->ca != NULL ? c->ca : p.ca;
     size_t n = strlen(server);
     while (n > 0 && server[n - 1] == '/') {
         n--;
     }
-    if (e == GWH_OK && (strncmp(server, "https://", 8) != 0 || n <= 8 || n >= sizeof r->base || n != strcspn(server, "?#@ "))) {
+    if (e == GWH_OK && (strncmp(server, "https://", 8) != 0 || n <= 8 || n >= sizeof r->base ||
+                        strcspn(server, "?#@ ") < n)) {
         e = gwh_fail(err, GWH_USAGE, "%.200s: expected https://HOST:PORT", server);
     }
     if (e == GWH_OK) {
@@ -313,6 +330,8 @@ int gwh_rest_list(struct gwh_rest *r, const char *path, unsigned most, json_t **
     int e = all != NULL ? GWH_OK : gwh_fail_reason(err, GW_ERR_SPACE, "list");
     while (e == GWH_OK) {
         json_t *tree = NULL;
+        char before[sizeof after];
+        memcpy(before, after, sizeof after);
         unsigned limit = most == 0 || most > PAGE ? PAGE : most;
         (void)snprintf(page, sizeof page, "%.900s%climit=%u", path, strchr(path, '?') != NULL ? '&' : '?', limit);
         if (after[0] != '\0') {
@@ -329,7 +348,7 @@ int gwh_rest_list(struct gwh_rest *r, const char *path, unsigned most, json_t **
             (void)snprintf(after, sizeof after, "%s", next != NULL ? next : "");
         }
         json_decref(tree);
-        if (after[0] == '\0' || (most != 0 && json_array_size(all) >= most)) {
+        if (after[0] == '\0' || strcmp(before, after) == 0 || (most != 0 && json_array_size(all) >= most)) {
             break;
         }
     }
