@@ -6,6 +6,10 @@ find_package(PkgConfig REQUIRED)
 find_library(DIVSUFSORT divsufsort REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.87)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
+pkg_check_modules(EVENT REQUIRED IMPORTED_TARGET libevent libevent_openssl)
+pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
+pkg_check_modules(MOSQUITTO REQUIRED IMPORTED_TARGET libmosquitto)
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
 gw_library(godwit-crypto-openssl GLOB ports/crypto/openssl.c LINK godwit OpenSSL::Crypto)
@@ -30,8 +34,13 @@ endif()
 gw_program(godwit-device SOURCES ports/posix/device_main.c LINK godwit-posix)
 gw_program(godwit-boot SOURCES ports/posix/boot_main.c LINK godwit-posix)
 
+# The distribution server: all but its main.
+gw_library(godwit-server GLOB server/*.c EXCLUDE "/main\\.c$" LINK godwit-posix godwit-host PkgConfig::SQLITE
+  PkgConfig::EVENT PkgConfig::INIH PkgConfig::MOSQUITTO OpenSSL::SSL Threads::Threads)
+target_include_directories(godwit-server ${GW_SCOPE_godwit-server} server)
+
 # ---- tests: each tests/unit/test_x.c is one cmocka program build/<preset>/tests/test_x --------------------------
-gw_library(godwit-testing GLOB tests/support/*.c tests/flashsim/*.c LINK godwit-posix godwit-host PkgConfig::CMOCKA)
+gw_library(godwit-testing GLOB tests/support/*.c tests/flashsim/*.c LINK godwit-server godwit-posix godwit-host PkgConfig::CMOCKA)
 target_include_directories(godwit-testing ${GW_SCOPE_godwit-testing} tests tests/support tests/flashsim)
 
 file(GLOB units CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} tests/unit/test_*.c)

@@ -54,6 +54,8 @@ int gws_fleet_load(struct gws_fleet **fleet, sqlite3 *db, struct gwh_error *err)
 void gws_fleet_free(struct gws_fleet *fleet);
 /* NULL: not known. The pointer is good until the fleet changes. */
 struct gws_device *gws_fleet_device(struct gws_fleet *fleet, const char *id);
+/* By the SHA-256 of its token (never all zero). Looked up by hash: the time tells nothing about tokens. */
+struct gws_device *gws_fleet_token(struct gws_fleet *fleet, const uint8_t hash[32]);
 size_t gws_fleet_count(const struct gws_fleet *fleet);
 /* What a look of this device gets, with `next_look` seconds in it. */
 const struct gws_served *gws_fleet_offer(struct gws_fleet *fleet, const struct gws_device *device);

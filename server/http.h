@@ -1,6 +1,5 @@
 /*
- * http.h - HTTP behind one small header, so that the library (evhttp on OpenSSL) can be exchanged: doors, routes,
- * calls.
+ * http.h - HTTP behind one small header, so that what is behind it can be exchanged: doors, routes, calls.
  *
  * A *door* is a listener with its own TLS and its own routes: a route that does not name the door does not exist there.
  * A *call* is one request. Its handler answers exactly once, now or later (after a change was written); the connection
@@ -29,10 +28,10 @@ enum gws_role { /* of an administration token; each may do what those before it 
     GWS_ROLE_PUBLISHER, /* releases */
     GWS_ROLE_OPERATOR,  /* devices, rollouts */
     GWS_ROLE_ADMIN,     /* tokens, classes, deletion */
+    GWS_ROLE_ANYBODY = 100, /* of a route: no token is needed. Said by name: a role left out opens no door */
 };
 
 struct gws_server;
-struct gws_connection; /* the library's */
 
 /* One request. */
 struct gws_call {
@@ -57,13 +56,15 @@ struct gws_route {
     unsigned doors;         /* bits of enum gws_door */
     const char *method;
     const char *pattern;    /* "/api/v1/devices/{}": a {} matches one part */
-    enum gws_role role;     /* least, at the door ADMIN */
-    uint32_t body_max;      /* bytes; larger: 413 */
+    enum gws_role role;     /* least, at the door ADMIN; NONE: nobody gets in there */
+    uint32_t body_max;      /* bytes; larger: 413, before it is read. 0: no body */
+    bool unmetered;         /* does not count as one of a device's requests per minute: ranges of payloads */
     void (*run)(struct gws_call *call);
     const char *summary;    /* for the OpenAPI document */
-    const char *query;      /* "tag=,limit=": names of query parameters, or NULL */
+    const char *query;      /* "tag=,limit=": names of query parameters, or NULL: none. Others: 400 */
 };
-/* Tables of routes, each ended by a method NULL; each resource has one. Ended by NULL. In routes.c. */
+/* Tables of routes, each ended by a method NULL; each resource has one. Ended by NULL. In routes.c. The first that
+ * matches serves; GET serves HEAD too. */
 extern const struct gws_route *const gws_routes[];
 
 /* ---- What a handler asks ----------------------------------------------------------------------------------------- */
@@ -75,6 +76,8 @@ bool gws_query_number(struct gws_call *call, const char *name, int64_t least, in
                       int64_t *value);
 /* The body as a JSON object (strict: no duplicates, nothing behind it), or NULL and a 400 was answered. */
 json_t *gws_body_json(struct gws_call *call);
+/* For gws_device_first_sight(), once the device is known: checks who it is again, and goes on with its request. */
+void gws_call_again(struct gws_call *call);
 
 /* ---- How it answers: exactly one of these, once ------------------------------------------------------------------ */
 
@@ -87,7 +90,8 @@ void gws_answer_error(struct gws_call *call, int status, const char *code, const
 void gws_answer_failure(struct gws_call *call, const struct gwh_error *err);
 /* A file that never changes: Range, If-Range, If-None-Match, HEAD; closes fd. `etag` without quotes. */
 void gws_answer_file(struct gws_call *call, int fd, uint64_t size, const char *etag, const char *cache_control);
-/* A stream that stays open (server-sent events): begin, then send any number of times; `gone` tells that it ended. */
+/* A stream that stays open (server-sent events): begin, then send any number of times; `gone` tells that it ended: the
+ * client left, was too slow, or the server drains. The stream is not used after it. */
 struct gws_stream;
 struct gws_stream *gws_answer_stream(struct gws_call *call, const char *type, void (*gone)(void *ctx), void *ctx);
 bool gws_stream_send(struct gws_stream *s, struct gw_span bytes); /* false: the client is too slow, and was dropped */
@@ -112,11 +116,13 @@ struct gws_door_config {
 struct gws_http;
 int gws_http_new(struct gws_http **http, struct gws_server *server, struct event_base *base, struct gwh_error *err);
 int gws_http_open(struct gws_http *http, const struct gws_door_config *door, uint16_t *port, struct gwh_error *err);
-/* New certificates for connections from now on. */
+/* New certificates (takes a reference). Connections that came in under the old ones are closed, at once or after the
+ * answer that is under way: what is revoked is out. */
 void gws_http_tls(struct gws_http *http, enum gws_door door, SSL_CTX *tls);
 /* No new connections; requests under way get `ms` to end. Then `drained` is called. */
 void gws_http_drain(struct gws_http *http, uint32_t ms, void (*drained)(void *ctx), void *ctx);
 void gws_http_free(struct gws_http *http);
+unsigned gws_http_connections(const struct gws_http *http);
 
 /* ---- tls.c ------------------------------------------------------------------------------------------------------- */
 

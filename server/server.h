@@ -2,7 +2,7 @@
  * server.h - godwitd as a whole: what its parts share, and the log.
  *
  *   main.c      command line, configuration, signals        config.c   the configuration file, from a table
- *   http.c tls.c routes.c                                    db.c migrations.c blobs.c
+ *   http.c http_*.c tls.c routes.c   doors, routes, answers  db.c migrations.c blobs.c
  *   fleet.c     in memory: devices, and what each is offered; nothing on the poll path reads the database
  *   offers.c payloads.c reports.c                            what devices ask (SPEC.md, section 16)
  *   classes.c devices.c releases.c rollouts.c tokens.c audit.c events.c metrics.c openapi.c      administration (19)
@@ -62,6 +62,22 @@ int64_t gws_now(void); /* seconds since 1970 */
 
 /* One line for each event, text or JSON: gws_log(s, "report", "device", id, "state", name, NULL). Escaped. */
 void gws_log(const struct gws_server *s, const char *event, ...) __attribute__((sentinel));
+
+/* ---- What http_route.c asks to know who somebody is -------------------------------------------------------------- */
+
+/* devices.c: a certificate of the device CA whose device (call->device, call->key_bytes) is not known, and
+ * config.first_sight is on. GWH_OK: it makes it known and calls gws_call_again(), now or later, or answers itself.
+ * GWH_REFUSED: 403 is answered. */
+int gws_device_first_sight(struct gws_call *call);
+/* tokens.c: role of an administration token, and its name for the audit log. NONE: unknown or expired. From memory;
+ * compared by its SHA-256. */
+enum gws_role gws_token_role(struct gws_server *s, const char *token, char who[64]);
+
+/* ---- payloads.c -------------------------------------------------------------------------------------------------- */
+
+/* The query of an expiring link to a payload, "?expires=N&mac=HEX"; "" if links do not expire. */
+#define GWS_LINK_QUERY_MAX 112
+void gws_payload_link(const struct gws_server *s, const uint8_t name[32], int64_t now, char out[GWS_LINK_QUERY_MAX]);
 
 /* ---- audit.c: every change that a person made -------------------------------------------------------------------- */
 

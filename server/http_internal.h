@@ -1,0 +1,155 @@
+/*
+ * http_internal.h - what http.c, http_io.c, http_route.c, http_answer.c and http_file.c share: connections, requests.
+ *
+ * A connection goes through states, each with one function in http.c: HANDSHAKE -> HEAD -> (BODY) -> RUNNING -> WRITING
+ * -> HEAD ..., or STREAMING, or LINGERING before it is closed. A request belongs to its connection until the connection
+ * is gone or the answer is written; one that is still RUNNING then lives on alone until its handler answers.
+ */
+#ifndef GWS_HTTP_INTERNAL_H
+#define GWS_HTTP_INTERNAL_H
+
+#include <event2/event_struct.h>
+#include <event2/listener.h>
+
+#include "http.h"
+#include "http_head.h"
+#include "server.h"
+
+#define GWS_LINGER_MS 1000u
+#define GWS_STREAM_MAX (256u * 1024u) /* bytes that wait for a slow listener */
+#define GWS_WRITE_SLICE (256u * 1024u) /* of one connection, before others have their turn */
+#define GWS_FILE_CHUNK (64u * 1024u)
+
+struct gws_http_door;
+struct gws_request;
+
+/* Bytes on their way out: a buffer, then a mapped part of a file. */
+struct gws_out {
+    char *bytes;
+    size_t n, at, room;
+    uint8_t *map;
+    size_t map_n, file_at, file_end; /* within the map */
+};
+
+/* How many connections an address has. For IPv6 a /64 counts as one. */
+struct gws_address {
+    struct gws_address *next;
+    uint8_t bytes[17];
+    uint32_t connections;
+};
+
+enum gws_state { GWS_HANDSHAKE, GWS_HEAD, GWS_BODY, GWS_RUNNING, GWS_WRITING, GWS_STREAMING, GWS_LINGERING };
+
+struct gws_conn {
+    struct gws_http_door *door;
+    struct gws_conn *next, *prev;
+    struct gws_address *address;
+    char address_text[46];
+    SSL *ssl; /* NULL: a door without TLS */
+    evutil_socket_t fd;
+    struct event readable, writable, timer;
+    short wants; /* EV_READ, EV_WRITE: events that are added */
+    enum gws_state state;
+    bool pumping, dead, closing, head_begun;
+    unsigned generation; /* of the door's certificates */
+    char *in;
+    size_t in_n, in_room, scanned;
+    struct gws_request *request;
+    struct gws_out out;
+    struct gws_stream *stream;
+    /* Who it is, from its certificate; "" nobody. */
+    char device[GW_DEVICE_ID_MAX + 1];
+    uint8_t key[64];
+    int64_t not_after;
+};
+
+struct gws_request {
+    struct gws_call call; /* first: a call's library is its request */
+    struct gws_conn *conn; /* NULL: the client is gone */
+    const struct gws_route *route;
+    struct gws_head head;
+    struct gws_query query;
+    char *bytes; /* of the head */
+    char *body;
+    size_t body_n;
+    bool answered, close, seen_first;
+    char extra[1536]; /* header lines of the answer */
+    size_t extra_n;
+    char arguments[GWS_PATH_MAX + 1 + GWS_ARGUMENTS_MAX];
+};
+
+struct gws_http_door {
+    struct gws_http *http;
+    struct gws_http_door *next;
+    enum gws_door door;
+    SSL_CTX *tls;
+    unsigned generation;
+    struct gws_limits limits;
+    struct evconnlistener *listener;
+    struct event again; /* accepts again after there were no descriptors */
+    struct gws_conn *conns;
+    unsigned count;
+};
+
+#define GWS_ADDRESS_BUCKETS 1024u
+struct gws_http {
+    struct gws_server *server;
+    struct event_base *base;
+    struct gws_http_door *doors;
+    struct gws_address *address[GWS_ADDRESS_BUCKETS];
+    bool draining;
+    struct event drain; /* the time is over, or the last connection is gone */
+    void (*drained)(void *ctx);
+    void *drained_ctx;
+    char date[40]; /* for the header, of second `date_of` */
+    int64_t date_of;
+};
+
+/* ---- http_io.c: bytes in and out, with or without TLS ------------------------------------------------------------ */
+
+enum gws_io { GWS_IO_DONE, GWS_IO_READ, GWS_IO_WRITE, GWS_IO_END }; /* READ, WRITE: when the socket is ready */
+
+enum gws_io gws_io_handshake(struct gws_conn *c);
+/* Reads what there is, at most up to `room` bytes in c->in. END: the client closed, or an error. */
+enum gws_io gws_io_fill(struct gws_conn *c, size_t room);
+enum gws_io gws_io_read(struct gws_conn *c, void *p, size_t n, size_t *got);
+/* Writes of c->out. DONE: all of it. WRITE also when others are to have their turn. */
+enum gws_io gws_io_flush(struct gws_conn *c);
+/* No more bytes to the client; what it sends is still read. */
+void gws_io_shut(struct gws_conn *c);
+/* Appends to c->out.bytes. */
+bool gws_out_add(struct gws_out *o, const void *p, size_t n);
+void gws_out_free(struct gws_out *o);
+/* From the certificate: device, key, not_after. */
+bool gws_io_identify(struct gws_conn *c);
+
+/* ---- http.c ------------------------------------------------------------------------------------------------------ */
+
+/* The answer is in c->out: goes on with the connection, unless it is being pumped already. */
+void gws_conn_answered(struct gws_conn *c);
+/* Runs the state machine until it has to wait. The connection may be gone afterwards. */
+void gws_conn_pump(struct gws_conn *c);
+void gws_conn_drop(struct gws_conn *c);
+void gws_request_free(struct gws_request *r);
+struct gws_request *gws_request_of(const struct gws_call *call);
+
+/* ---- http_route.c ------------------------------------------------------------------------------------------------ */
+
+/* A head came: finds the route, checks who it is and what may come. False: it was answered. */
+bool gws_request_check(struct gws_request *r);
+/* Who is it? False: it was answered, or the hook for first sight has it (state RUNNING). */
+bool gws_request_admit(struct gws_request *r);
+void gws_request_run(struct gws_request *r);
+/* All routes of the door ADMIN have a role. */
+int gws_routes_check(struct gwh_error *err);
+
+/* ---- http_answer.c ----------------------------------------------------------------------------------------------- */
+
+/* Status line and headers into c->out; `length` < 0: until the connection closes. */
+bool gws_answer_head(struct gws_request *r, int status, const char *type, int64_t length);
+/* May an answer be made? False: the client is gone (the request is freed), or it was answered before. */
+bool gws_answer_begin(struct gws_call *call);
+void gws_answer_refusal(struct gws_request *r, const struct gws_refusal *no);
+void gws_stream_end(struct gws_stream *s);
+
+#endif
