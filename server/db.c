@@ -1,9 +1,9 @@
 /*
  * db.c - the database: file, lock, migrations, the writer's thread. See db.h.
  *
- * The writer takes what waits, up to a batch, runs each change in a savepoint of one transaction, commits, and hands the
- * changes back to the event loop over an eventfd. It never waits for more to come: while one commit runs, the next batch
- * gathers by itself.
+ * The writer takes what waits, up to a batch, runs each change in a savepoint of one transaction, commits, and hands
+ * the changes back to the event loop over an eventfd. It never waits for more to come: while one commit runs, the next
+ * batch gathers by itself.
  */
 #include <errno.h>
 #include <fcntl.h>

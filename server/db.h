@@ -19,7 +19,7 @@ struct gws_db;
 
 /* A change of the database. Owned by who submits it, until `done` was called. */
 struct gws_change {
-    /* In the writer's thread, inside a transaction, once. Anything but GWH_OK undoes this change; fill c->err then. */
+    /* In the writer's thread, inside a transaction, once. Anything but GWH_OK undoes it; fill c->err then. */
     int (*apply)(struct gws_change *c, sqlite3 *db);
     /* In the thread of the event loop: after the commit, or after the failure. Frees the change. */
     void (*done)(struct gws_change *c);
@@ -28,8 +28,8 @@ struct gws_change {
     struct gws_change *next; /* the queue's */
 };
 
-/* Opens or makes the file, migrates it, takes the lock beside it, PATH.lock (GWH_REFUSED: another godwitd has it). `base`
- * runs `done`. */
+/* Opens or makes the file, migrates it, takes the lock beside it, PATH.lock (GWH_REFUSED: another godwitd has it).
+ * `base` runs `done`. */
 int gws_db_open(struct gws_db **db, const char *path, struct event_base *base, struct gwh_error *err);
 /* Waits for what was submitted, then closes. Calls the `done` of all of it. */
 void gws_db_close(struct gws_db *db);
@@ -53,8 +53,8 @@ int gws_transaction(sqlite3 *db, struct gwh_error *err, const char *statement);
 #define GWS_SCHEMA_VERSION 1u /* of the newest migration */
 
 /*
- * Statements, prepared once for each connection and kept (128 of them). `sql` is a constant string; `format` has a letter
- * for each parameter: i int64_t, t const char * (may be NULL), b struct gw_span (by value; p NULL: NULL).
+ * Statements, prepared once for each connection and kept (128 of them). `sql` is a constant string; `format` has a
+ * letter for each parameter: i int64_t, t const char * (may be NULL), b struct gw_span (by value; p NULL: NULL).
  * A constraint that is violated is GWH_REFUSED, everything else that SQLite says GWH_IO.
  */
 int gws_exec(sqlite3 *db, struct gwh_error *err, const char *sql, const char *format, ...);
