@@ -267,7 +267,7 @@ static struct cached *cached_offer(struct gws_fleet *f, const struct offer_key *
 static struct cached *fit(struct gws_fleet *f, struct offer_key *k, const struct gws_device *d)
 {
     struct cached *c = cached_offer(f, k);
-    if (k->trust && k->rollout != 0 && c->bytes.n > GWH_OFFER_ROOM) {
+    if (k->trust && k->rollout != 0 && c->bytes.n > GW_OFFER_BUFFER) {
         if (d->bundle_sent) {
             k->trust = 0;
         } else {
