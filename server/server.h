@@ -44,12 +44,14 @@ void gws_config_example(FILE *out, const struct gws_config *values);
 
 struct gws_mqtt;
 struct gws_events;
+struct gws_env;
 
 struct gws_server {
     struct gws_config config;
     struct event_base *base;
     struct gws_db *db;
     struct gws_blobs blobs;
+    const struct gws_env *env; /* what edits of resources.h need: blobs, roots */
     struct gws_fleet *fleet;
     struct gws_http *http;
     struct gws_mqtt *mqtt;     /* NULL: none */
@@ -89,6 +91,8 @@ int gws_audit(sqlite3 *db, struct gwh_error *err, const char *who, const char *w
 
 /* type: "report", "rollout", "device", "release"; takes the reference. */
 void gws_event(struct gws_server *s, const char *type, json_t *data);
+/* All listeners are let go; before http is freed. */
+void gws_events_stop(struct gws_server *s);
 
 /* ---- metrics.c --------------------------------------------------------------------------------------------------- */
 

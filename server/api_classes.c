@@ -1,0 +1,95 @@
+/*
+ * api_classes.c - REST: classes of devices, and their channel heads.
+ */
+#include "api.h"
+
+static const struct gws_hints hints = {
+    "`godwit class list` shows the classes; an administrator adds one with `godwit class add --vendor V --name N`",
+    "`godwit class list` shows what is there",
+};
+
+static const struct gws_field class_fields[] = {
+    {"id", GWS_HEX, GWS_REQUIRED, 16, 16, .summary = "made from vendor and name (SPEC.md, section 1)"},
+    {"vendor", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
+    {"name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
+    {"created", GWS_NUMBER, 0, 0, INT64_MAX},
+    {"head_serial", GWS_NUMBER, 0, 0, UINT32_MAX, .summary = "of the channel head; 0: there is none"},
+    {NULL},
+};
+static const struct gws_schema class_schema = {"Class", class_fields, .open = true};
+static const struct gws_field page_fields[] = {
+    {"items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &class_schema},
+    {"next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
+    {NULL},
+};
+static const struct gws_schema page_schema = {"Classes", page_fields};
+static const struct gws_field new_fields[] = {
+    {"vendor", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX, .summary = "a domain name"},
+    {"name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
+    {NULL},
+};
+static const struct gws_schema new_schema = {"NewClass", new_fields};
+static const struct gws_field made_fields[] = {
+    {"id", GWS_HEX, GWS_REQUIRED, 16, 16},
+    {NULL},
+};
+static const struct gws_schema made_schema = {"MadeClass", made_fields, .open = true};
+static const struct gws_field head_fields[] = {
+    {"serial", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX},
+    {NULL},
+};
+static const struct gws_schema head_schema = {"HeadTaken", head_fields, .open = true};
+
+static void list(struct gws_call *call)
+{
+    struct gwh_error err = {0};
+    struct gws_page page;
+    if (gws_api_page(call, &page))
+        gws_api_show(call, gws_classes_list(gws_db_reader(call->server->db), &page, &err), &err, &hints);
+}
+
+static void create(struct gws_call *call)
+{
+    static const struct gws_api_edit how = {gws_class_create, 201, "class", "created", &hints};
+    json_t *body = gws_api_body(call, &new_schema);
+    if (body != NULL)
+        gws_api_edit(call, &how, NULL, body);
+}
+
+static void put_head(struct gws_call *call)
+{
+    static const struct gws_api_edit how = {gws_class_head, 200, "class", "head", &hints};
+    if (gws_api_hex(call, 0, 16, "the id of a class"))
+        gws_api_edit_octets(call, &how, call->argument[0]);
+}
+
+const struct gws_route gws_api_classes[] = {
+    {.doors = GWS_DOOR_ADMIN,
+     .method = "GET",
+     .pattern = "/api/v1/classes",
+     .role = GWS_ROLE_VIEWER,
+     .run = list,
+     .summary = "classes of devices",
+     .query = "limit=,after=",
+     .gives = &page_schema},
+    {.doors = GWS_DOOR_ADMIN,
+     .method = "POST",
+     .pattern = "/api/v1/classes",
+     .role = GWS_ROLE_ADMIN,
+     .body_max = 4096,
+     .run = create,
+     .summary = "adds a class; its id is made from vendor and name",
+     .takes = &new_schema,
+     .gives = &made_schema,
+     .status = 201},
+    {.doors = GWS_DOOR_ADMIN,
+     .method = "PUT",
+     .pattern = "/api/v1/classes/{}/head",
+     .role = GWS_ROLE_PUBLISHER,
+     .body_max = 4096,
+     .run = put_head,
+     .summary = "a channel head, checked as a device would; its serial must be above that of the one before",
+     .takes = &gws_schema_octets,
+     .gives = &head_schema},
+    {.method = NULL},
+};
