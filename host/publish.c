@@ -194,15 +194,9 @@ static int refuse_older(const struct publishing *k)
     return gwh_hint(k->err, "devices that have the newer one stay with it; --allow-older offers this one to others");
 }
 
-static bool is_withdrawn(const struct gw_head *head, struct gw_order order)
+static bool withdraws(const struct gw_head *head, const struct gw_manifest *m)
 {
-    struct gw_order o;
-    for (uint32_t i = 0; gw_head_withdrawn(head, i, &o) == GW_OK; i++) {
-        if (gw_order_compare(o, order) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return gwh_head_allows(head, m->class_id, m->order) == GW_ERR_WITHDRAWN;
 }
 
 static int compare_release(const struct publishing *k)
@@ -215,7 +209,7 @@ static int compare_release(const struct publishing *k)
     if (other && gw_order_compare(r->m.order, k->now.m.order) <= 0 && !k->p->allow_older) {
         return refuse_older(k);
     }
-    if (k->now.has_head && !k->has_head && is_withdrawn(&k->now.head, r->m.order)) {
+    if (k->now.has_head && !k->has_head && withdraws(&k->now.head, &r->m)) {
         (void)gwh_fail_reason(k->err, GW_ERR_WITHDRAWN, "the head that is offered now, serial %u, withdraws it",
                               (unsigned)k->now.head.serial);
         return gwh_hint(k->err, "publish a newer release, or one with a head of its own (godwit release head)");

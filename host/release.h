@@ -168,5 +168,9 @@ struct gwh_verify {
     void *ctx;
 };
 int gwh_release_verify(const struct gwh_release *r, const struct gwh_verify *v, struct gwh_error *err);
+/* The same without the payloads: also of a release that is in memory alone. */
+int gwh_release_verify_signed(const struct gwh_release *r, const struct gwh_verify *v, struct gwh_error *err);
+/* What a head says of a release: GW_OK, GW_ERR_HEAD_OTHER, _WITHDRAWN or _HEAD_BEHIND. */
+int gwh_head_allows(const struct gw_head *head, const uint8_t class_id[16], struct gw_order order);
 
 #endif

@@ -46,25 +46,28 @@ static int check_manifest(const struct checking *k)
     return GWH_OK;
 }
 
+int gwh_head_allows(const struct gw_head *head, const uint8_t class_id[16], struct gw_order order)
+{
+    struct gw_order o;
+    if (memcmp(head->class_id, class_id, 16) != 0) {
+        return GW_ERR_HEAD_OTHER;
+    }
+    for (uint32_t i = 0; gw_head_withdrawn(head, i, &o) == GW_OK; i++) {
+        if (gw_order_compare(o, order) == 0) {
+            return GW_ERR_WITHDRAWN;
+        }
+    }
+    return gw_order_compare(order, head->latest) > 0 ? GW_ERR_HEAD_BEHIND : GW_OK;
+}
+
 static int check_head(const struct checking *k)
 {
     struct gw_head head;
-    struct gw_order o;
     if (k->r->head.n == 0) {
         return GWH_OK;
     }
     int e = gw_head_open(&head, gwh_openssl()->gw, k->v->trust, k->r->head.p, k->r->head.n);
-    if (e == GW_OK && memcmp(head.class_id, k->r->m.class_id, 16) != 0) {
-        e = GW_ERR_HEAD_OTHER;
-    }
-    if (e == GW_OK && gw_order_compare(k->r->m.order, head.latest) > 0) {
-        e = GW_ERR_HEAD_BEHIND;
-    }
-    for (uint32_t i = 0; e == GW_OK && gw_head_withdrawn(&head, i, &o) == GW_OK; i++) {
-        if (gw_order_compare(o, k->r->m.order) == 0) {
-            e = GW_ERR_WITHDRAWN;
-        }
-    }
+    e = e == GW_OK ? gwh_head_allows(&head, k->r->m.class_id, k->r->m.order) : e;
     if (e != GW_OK) {
         return gwh_fail_reason(k->err, e, "the head of %s is refused", k->r->folder);
     }
@@ -132,6 +135,17 @@ static int check_payload(void *ctx, const struct gwh_place *at)
         say(k, "payload: %u bytes for component %u: name, size and every frame as signed%s", (unsigned)at->p.size,
             (unsigned)at->c.id, open ? "; decodes to the signed image" : " (encrypted: the image needs a key, --with)");
     }
+    return e;
+}
+
+int gwh_release_verify_signed(const struct gwh_release *r, const struct gwh_verify *v, struct gwh_error *err)
+{
+    struct checking k = {.r = r, .v = v, .err = err};
+    uint8_t cek[32];
+    int e = check_manifest(&k);
+    e = e == GWH_OK ? check_head(&k) : e;
+    e = e == GWH_OK ? check_grants(&k, cek) : e;
+    gw_wipe(cek, sizeof cek);
     return e;
 }
 

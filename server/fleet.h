@@ -8,7 +8,7 @@
  * that are running, of the device's class, and whose target holds it, the one with the highest priority; of equals the
  * one that was started last. Targets: all; a tag; a list of ids; a share in per mille (of SHA-256(rollout id || device
  * id), so that a larger share holds the devices of a smaller one). A device that runs that release, or a newer one, or
- * that left it, is offered the head alone; so is everybody while the class's head withdraws the release or is behind it.
+ * that left it, is offered the head alone; so is everybody while the class's head withdraws the release or is behind.
  */
 #ifndef GWS_FLEET_H
 #define GWS_FLEET_H
@@ -112,9 +112,9 @@ bool gws_tag_ok(const char *tag); /* [a-z0-9._-]{1,32} */
 /* ---- For people -------------------------------------------------------------------------------------------------- */
 
 /* Why does this device get what it gets? In words, and as data: rollouts considered, with the reason for or against
- * each; the plan that the device's own planner makes (gw_plan_make with what its reports say). `now`: for use-before. */
+ * each; the plan that the device's own planner makes (gw_plan_make with its reports). `now`: for use-before. */
 json_t *gws_fleet_why(struct gws_fleet *fleet, sqlite3 *db, const char *id, int64_t now, struct gwh_error *err);
-/* Who would get what, before a rollout starts: counts, payloads, bytes. `rollout`: {name, release, target, priority?}. */
+/* Who would get what, before a rollout starts: counts, payloads, bytes. rollout: {release, target, priority?, id?}. */
 json_t *gws_fleet_plan(struct gws_fleet *fleet, sqlite3 *db, const json_t *rollout, int64_t now,
                        struct gwh_error *err);
 /* How far a rollout is: {all, offered, staged, confirmed, failed, silent}; each_state: of one device, in words. */

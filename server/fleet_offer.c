@@ -1,8 +1,8 @@
 /*
  * fleet_offer.c - which rollout serves a device, and the offer that comes of it. See fleet.h.
  *
- * Offers are made when the first device asks, and kept by what they are made of: class, rollout, grants, bundle, step of
- * the jitter. When there are too many (a release with a grant for each device), all are forgotten and made anew.
+ * Offers are made when the first device asks, and kept by what they are made of: class, rollout, grants, bundle, step
+ * of the jitter. When there are too many (a release with a grant for each device), all are forgotten and made anew.
  */
 #include <string.h>
 
@@ -73,17 +73,6 @@ enum fleet_against fleet_against(const struct gws_fleet *f, const struct fleet_r
     return r->priority < serving->priority ? LOWER_PRIORITY : STARTED_EARLIER;
 }
 
-static bool is_withdrawn(const struct gw_head *head, struct gw_order order)
-{
-    struct gw_order o;
-    for (uint32_t i = 0; gw_head_withdrawn(head, i, &o) == GW_OK; i++) {
-        if (gw_order_compare(o, order) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 enum fleet_withheld fleet_withheld(const struct fleet_class *c, const struct fleet_release *r,
                                    const struct gws_device *d)
 {
@@ -97,10 +86,8 @@ enum fleet_withheld fleet_withheld(const struct fleet_class *c, const struct fle
     if (d->state == GW_REPORT_LEFT && gw_order_compare(d->about, r->m.order) == 0) {
         return LEFT_IT;
     }
-    if (c->cose.n > 0 && is_withdrawn(&c->head, r->m.order)) {
-        return WITHDRAWN;
-    }
-    return c->cose.n > 0 && gw_order_compare(r->m.order, c->head.latest) > 0 ? HEAD_BEHIND : OFFERED;
+    int said = c->cose.n > 0 ? gwh_head_allows(&c->head, d->class_id, r->m.order) : GW_OK;
+    return said == GW_OK ? OFFERED : said == GW_ERR_WITHDRAWN ? WITHDRAWN : HEAD_BEHIND;
 }
 
 /* ---- Grants ------------------------------------------------------------------------------------------------------ */

@@ -58,6 +58,7 @@ struct gws_server {
     struct gws_events *events; /* who listens to server-sent events */
     uint8_t link_key[32];      /* MACs expiring links; from the database, made once */
     int64_t started;           /* seconds since 1970 */
+    int64_t seen_flushed;      /* offers.c: when sightings of devices were last written down */
 };
 
 int64_t gws_now(void); /* seconds since 1970 */
@@ -67,7 +68,7 @@ void gws_log(const struct gws_server *s, const char *event, ...) __attribute__((
 
 /* ---- What http_route.c asks to know who somebody is -------------------------------------------------------------- */
 
-/* devices.c: a certificate of the device CA whose device (call->device, call->key_bytes) is not known, and
+/* first_sight.c: a certificate of the device CA whose device (call->device, call->key_bytes) is not known, and
  * config.first_sight is on. GWH_OK: it makes it known and calls gws_call_again(), now or later, or answers itself.
  * GWH_REFUSED: 403 is answered. */
 int gws_device_first_sight(struct gws_call *call);
