@@ -38,6 +38,7 @@ gw_program(godwit-boot SOURCES ports/posix/boot_main.c LINK godwit-posix)
 gw_library(godwit-server GLOB server/*.c EXCLUDE "/main\\.c$" LINK godwit-posix godwit-host PkgConfig::SQLITE
   PkgConfig::EVENT PkgConfig::INIH PkgConfig::MOSQUITTO OpenSSL::SSL Threads::Threads)
 target_include_directories(godwit-server ${GW_SCOPE_godwit-server} server)
+gw_program(godwitd SOURCES server/main.c LINK godwit-server)
 
 # ---- tests: each tests/unit/test_x.c is one cmocka program build/<preset>/tests/test_x --------------------------
 gw_library(godwit-testing GLOB tests/support/*.c tests/flashsim/*.c LINK godwit-server godwit-posix godwit-host PkgConfig::CMOCKA)
@@ -58,6 +59,9 @@ foreach(profile full small)
 endforeach()
 
 gw_program(kat-openssl SOURCES tests/crypto/kat.c tests/crypto/kat_openssl.c LINK godwit-testing DIR tests)
+
+# Doors with toy routes instead of the server's: tests/server-http/run.py, bench/server/run.py.
+gw_program(toy-server SOURCES tests/server-http/toy.c LINK godwit-server DIR tests)
 
 gw_program(curl-transport SOURCES tests/curl/curl_main.c LINK godwit-posix DIR tests)
 

@@ -69,14 +69,34 @@ static const char *phrase(int status)
         int status;
         const char *text;
     } known[] = {
-        {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {206, "Partial Content"},
-        {302, "Found"}, {304, "Not Modified"}, {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
-        {404, "Not Found"}, {405, "Method Not Allowed"}, {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"},
-        {411, "Length Required"}, {413, "Content Too Large"}, {415, "Unsupported Media Type"},
-        {416, "Range Not Satisfiable"}, {417, "Expectation Failed"}, {422, "Unprocessable Content"},
-        {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
-        {501, "Not Implemented"}, {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"},
-        {507, "Insufficient Storage"},
+        { 200, "OK" },
+        { 201, "Created" },
+        { 202, "Accepted" },
+        { 204, "No Content" },
+        { 206, "Partial Content" },
+        { 302, "Found" },
+        { 304, "Not Modified" },
+        { 400, "Bad Request" },
+        { 401, "Unauthorized" },
+        { 403, "Forbidden" },
+        { 404, "Not Found" },
+        { 405, "Method Not Allowed" },
+        { 408, "Request Timeout" },
+        { 409, "Conflict" },
+        { 410, "Gone" },
+        { 411, "Length Required" },
+        { 413, "Content Too Large" },
+        { 415, "Unsupported Media Type" },
+        { 416, "Range Not Satisfiable" },
+        { 417, "Expectation Failed" },
+        { 422, "Unprocessable Content" },
+        { 429, "Too Many Requests" },
+        { 431, "Request Header Fields Too Large" },
+        { 500, "Internal Server Error" },
+        { 501, "Not Implemented" },
+        { 503, "Service Unavailable" },
+        { 505, "HTTP Version Not Supported" },
+        { 507, "Insufficient Storage" },
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (known[i].status == status)
@@ -151,8 +171,7 @@ void gws_answer(struct gws_call *call, int status, const char *type, struct gw_s
     struct gws_conn *c = r->conn;
     bool bodiless = strcmp(call->method, "HEAD") == 0 || status == 204 || status == 304;
     c->state = GWS_WRITING;
-    if (!gws_answer_head(r, status, type, (int64_t)body.n) ||
-        (!bodiless && !gws_out_add(&c->out, body.p, body.n))) {
+    if (!gws_answer_head(r, status, type, (int64_t)body.n) || (!bodiless && !gws_out_add(&c->out, body.p, body.n))) {
         gws_conn_drop(c);
         return;
     }
@@ -164,11 +183,11 @@ void gws_answer_json(struct gws_call *call, int status, json_t *tree)
     char *text = json_dumps(tree, JSON_COMPACT);
     json_decref(tree);
     if (text == NULL) {
-        gws_answer(call, 500, NULL, (struct gw_span){NULL, 0});
+        gws_answer(call, 500, NULL, (struct gw_span){ NULL, 0 });
         return;
     }
     gws_answer_header(call, "Cache-Control", "no-store");
-    gws_answer(call, status, "application/json", (struct gw_span){(const uint8_t *)text, strlen(text)});
+    gws_answer(call, status, "application/json", (struct gw_span){ (const uint8_t *)text, strlen(text) });
     free(text);
 }
 
@@ -226,13 +245,12 @@ struct gws_stream *gws_answer_stream(struct gws_call *call, const char *type, vo
     }
     struct gws_conn *c = gws_request_of(call)->conn;
     gws_answer_header(call, "Cache-Control", "no-store");
-    if (s == NULL || strcmp(call->method, "HEAD") == 0 ||
-        !gws_answer_head(gws_request_of(call), 200, type, -1)) {
+    if (s == NULL || strcmp(call->method, "HEAD") == 0 || !gws_answer_head(gws_request_of(call), 200, type, -1)) {
         free(s);
         gws_conn_drop(c);
         return NULL;
     }
-    *s = (struct gws_stream){c, gone, ctx};
+    *s = (struct gws_stream){ c, gone, ctx };
     c->stream = s;
     c->state = GWS_STREAMING;
     event_active(&c->writable, EV_WRITE, 0); /* in the loop: it may end at once, and the caller wants it first */

@@ -113,7 +113,7 @@ void gws_answer_file(struct gws_call *call, int fd, uint64_t size, const char *e
     gws_answer_header(call, "Accept-Ranges", "bytes");
     gws_answer_header(call, "Cache-Control", cache_control);
     if (etag_listed(gws_header(call, "If-None-Match"), etag))
-        gws_answer(call, 304, NULL, (struct gw_span){NULL, 0});
+        gws_answer(call, 304, NULL, (struct gw_span){ NULL, 0 });
     else
         send_file(call, fd, size, etag);
     close(fd);

@@ -9,15 +9,16 @@
 
 #include "http_head.h"
 
-static const struct gws_refusal malformed = {400, "malformed", "this is not a well-formed HTTP request"};
-static const struct gws_refusal bad_path = {400, "bad_path", "the path is not one that this server could have"};
-static const struct gws_refusal bad_version = {505, "version", "HTTP/1.1 is spoken here"};
-static const struct gws_refusal bad_method = {501, "method_unknown", "no such method"};
-static const struct gws_refusal bad_coding = {411, "length_required", "transfer codings are not taken: give a length"};
-static const struct gws_refusal bad_length = {400, "bad_length", "Content-Length must be one decimal number"};
-static const struct gws_refusal bad_host = {400, "bad_host", "there must be exactly one Host"};
-static const struct gws_refusal bad_expect = {417, "expectation", "only 100-continue can be expected"};
-static const struct gws_refusal many_headers = {431, "headers", "too many header fields"};
+static const struct gws_refusal malformed = { 400, "malformed", "this is not a well-formed HTTP request" };
+static const struct gws_refusal bad_path = { 400, "bad_path", "the path is not one that this server could have" };
+static const struct gws_refusal bad_version = { 505, "version", "HTTP/1.1 is spoken here" };
+static const struct gws_refusal bad_method = { 501, "method_unknown", "no such method" };
+static const struct gws_refusal bad_coding = { 411, "length_required",
+                                               "transfer codings are not taken: give a length" };
+static const struct gws_refusal bad_length = { 400, "bad_length", "Content-Length must be one decimal number" };
+static const struct gws_refusal bad_host = { 400, "bad_host", "there must be exactly one Host" };
+static const struct gws_refusal bad_expect = { 417, "expectation", "only 100-continue can be expected" };
+static const struct gws_refusal many_headers = { 431, "headers", "too many header fields" };
 
 long gws_head_end(const char *bytes, size_t n, size_t *scanned)
 {
@@ -78,7 +79,7 @@ static char *next_line(char **at, char *end)
 
 static bool method_known(const char *method)
 {
-    static const char *const known[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
+    static const char *const known[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(method, known[i]) == 0)
             return true;
@@ -188,8 +189,9 @@ static const struct gws_refusal *check_fields(struct gws_head *h)
         h->keep = false; /* "close", an upgrade, or something that we do not know */
     if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
         return &bad_expect;
+    const struct gws_refusal *no = check_framing(h);
     h->expects_continue = expect != NULL && h->length != 0;
-    return check_framing(h);
+    return no;
 }
 
 const struct gws_refusal *gws_head_parse(struct gws_head *h, char *bytes, size_t n)

@@ -1,5 +1,5 @@
 /*
- * http_internal.h - what http.c, http_io.c, http_route.c, http_answer.c and http_file.c share: connections, requests.
+ * http_internal.h - what the files http*.c share: connections, requests, bytes on their way.
  *
  * A connection goes through states, each with one function in http.c: HANDSHAKE -> HEAD -> (BODY) -> RUNNING -> WRITING
  * -> HEAD ..., or STREAMING, or LINGERING before it is closed. A request belongs to its connection until the connection
@@ -16,7 +16,7 @@
 #include "server.h"
 
 #define GWS_LINGER_MS 1000u
-#define GWS_STREAM_MAX (256u * 1024u) /* bytes that wait for a slow listener */
+#define GWS_STREAM_MAX (256u * 1024u)  /* bytes that wait for a slow listener */
 #define GWS_WRITE_SLICE (256u * 1024u) /* of one connection, before others have their turn */
 #define GWS_FILE_CHUNK (64u * 1024u)
 
@@ -64,7 +64,7 @@ struct gws_conn {
 };
 
 struct gws_request {
-    struct gws_call call; /* first: a call's library is its request */
+    struct gws_call call;  /* first: a call's library is its request */
     struct gws_conn *conn; /* NULL: the client is gone */
     const struct gws_route *route;
     struct gws_head head;
@@ -130,8 +130,16 @@ void gws_conn_answered(struct gws_conn *c);
 /* Runs the state machine until it has to wait. The connection may be gone afterwards. */
 void gws_conn_pump(struct gws_conn *c);
 void gws_conn_drop(struct gws_conn *c);
+/* A new connection of a door; false: no memory. */
+bool gws_conn_start(struct gws_http_door *d, struct gws_conn *c, evutil_socket_t fd);
+/* The state that it is in may take that long from now. */
+void gws_conn_within(struct gws_conn *c, uint32_t ms);
 void gws_request_free(struct gws_request *r);
 struct gws_request *gws_request_of(const struct gws_call *call);
+
+/* ---- http_door.c ------------------------------------------------------------------------------------------------- */
+
+void gws_address_release(struct gws_http *h, struct gws_address *a);
 
 /* ---- http_route.c ------------------------------------------------------------------------------------------------ */
 

@@ -184,8 +184,8 @@ static void public_key(uint8_t out[64], X509 *cert)
     size_t n = 0;
     EVP_PKEY *key = X509_get0_pubkey(cert);
     if (key == NULL || EVP_PKEY_get_group_name(key, group, sizeof group, NULL) != 1 ||
-        strcmp(group, "prime256v1") != 0 ||
-        EVP_PKEY_get_octet_string_param(key, "pub", point, sizeof point, &n) != 1 || n != 65 || point[0] != 4)
+        strcmp(group, "prime256v1") != 0 || EVP_PKEY_get_octet_string_param(key, "pub", point, sizeof point, &n) != 1 ||
+        n != 65 || point[0] != 4)
         return;
     memcpy(out, point + 1, 64);
 }

@@ -13,17 +13,17 @@
 
 #include "http_internal.h"
 
-static const struct gws_refusal not_found = {404, "not_found", "there is nothing here"};
-static const struct gws_refusal not_allowed = {405, "method_not_allowed", "this method is not for this path"};
-static const struct gws_refusal too_large = {413, "too_large", "the body is longer than this request may have"};
-static const struct gws_refusal no_identity = {403, "certificate", "the client certificate names no device"};
-static const struct gws_refusal expired = {403, "certificate_expired", "the client certificate has expired"};
-static const struct gws_refusal unknown = {403, "device_unknown", "this device is not known here"};
-static const struct gws_refusal disabled = {403, "device_disabled", "this device is disabled"};
-static const struct gws_refusal no_token = {401, "token", "a valid token is needed"};
-static const struct gws_refusal role = {403, "role", "the role of this token does not allow this"};
-static const struct gws_refusal often = {429, "too_many", "too many requests of this device in this minute"};
-static const struct gws_refusal bad_query = {400, "bad_query", "the query has a parameter that is not known here"};
+static const struct gws_refusal not_found = { 404, "not_found", "there is nothing here" };
+static const struct gws_refusal not_allowed = { 405, "method_not_allowed", "this method is not for this path" };
+static const struct gws_refusal too_large = { 413, "too_large", "the body is longer than this request may have" };
+static const struct gws_refusal no_identity = { 403, "certificate", "the client certificate names no device" };
+static const struct gws_refusal expired = { 403, "certificate_expired", "the client certificate has expired" };
+static const struct gws_refusal unknown = { 403, "device_unknown", "this device is not known here" };
+static const struct gws_refusal disabled = { 403, "device_disabled", "this device is disabled" };
+static const struct gws_refusal no_token = { 401, "token", "a valid token is needed" };
+static const struct gws_refusal role = { 403, "role", "the role of this token does not allow this" };
+static const struct gws_refusal often = { 429, "too_many", "too many requests of this device in this minute" };
+static const struct gws_refusal bad_query = { 400, "bad_query", "the query has a parameter that is not known here" };
 
 int gws_routes_check(struct gwh_error *err)
 {
@@ -45,8 +45,7 @@ static bool refuse(struct gws_request *r, const struct gws_refusal *no)
 
 static bool serves(const struct gws_route *route, const char *method)
 {
-    return strcmp(route->method, method) == 0 ||
-           (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+    return strcmp(route->method, method) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
 }
 
 static void allow(char text[64], const char *method)
@@ -135,8 +134,8 @@ static void set_key(struct gws_call *call, const uint8_t key[64])
     if (memcmp(key, none, 64) == 0)
         return;
     call->key.algorithm = GW_ALG_ES256;
-    call->key.x = (struct gw_span){call->key_bytes, 32};
-    call->key.y = (struct gw_span){call->key_bytes + 32, 32};
+    call->key.x = (struct gw_span){ call->key_bytes, 32 };
+    call->key.y = (struct gw_span){ call->key_bytes + 32, 32 };
 }
 
 /* A certificate of the device CA whose device nobody has told us about. */
@@ -234,7 +233,7 @@ bool gws_request_check(struct gws_request *r)
 
 void gws_request_run(struct gws_request *r)
 {
-    r->call.body = (struct gw_span){(const uint8_t *)r->body, r->body_n};
+    r->call.body = (struct gw_span){ (const uint8_t *)r->body, r->body_n };
     r->close = !r->head.keep;
     r->route->run(&r->call);
 }

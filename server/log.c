@@ -98,7 +98,7 @@ static void put_pairs(struct line *l, bool json, va_list list)
 
 void gws_log(const struct gws_server *s, const char *event, ...)
 {
-    struct line l = {.n = 0};
+    struct line l = { .n = 0 };
     bool json = s != NULL && s->config.log_json;
     put(&l, json ? "{\"time\":\"" : "");
     put_time(&l);

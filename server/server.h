@@ -40,6 +40,8 @@ struct gws_config {
 };
 /* Reads it; every option is in one table, which also prints the example that `godwit server init` writes. */
 int gws_config_read(struct gws_config *c, const char *path, struct gwh_error *err);
+void gws_config_defaults(struct gws_config *c);
+/* values: NULL, or what was made of the defaults. What differs from them stands there, the rest as comments. */
 void gws_config_example(FILE *out, const struct gws_config *values);
 
 struct gws_mqtt;
@@ -77,6 +79,9 @@ int gws_device_first_sight(struct gws_call *call);
 enum gws_role gws_token_role(struct gws_server *s, const char *token, char who[64]);
 
 /* ---- payloads.c -------------------------------------------------------------------------------------------------- */
+
+/* The key of expiring links: s->link_key from the database, made and stored at the first start. Runs the loop. */
+int gws_payload_key(struct gws_server *s, struct gwh_error *err);
 
 /* The query of an expiring link to a payload, "?expires=N&mac=HEX"; "" if links do not expire. */
 #define GWS_LINK_QUERY_MAX 112

@@ -21,10 +21,11 @@
 static struct gws_server server;
 static const char *file = "/dev/null";
 static uint64_t counts[GWS_METRICS];
-static struct gws_device devices[] = {
-    {.id = "dev1", .enabled = true}, {.id = "dev2", .enabled = true}, {.id = "tok1", .enabled = true}};
+static struct gws_device devices[] = { { .id = "dev1", .enabled = true },
+                                       { .id = "dev2", .enabled = true },
+                                       { .id = "tok1", .enabled = true } };
 static bool seen_new;
-static struct gws_device newcomer = {.id = "new1", .enabled = true};
+static struct gws_device newcomer = { .id = "new1", .enabled = true };
 
 /* ---- What the server's other parts would be ---------------------------------------------------------------------- */
 
@@ -53,7 +54,7 @@ struct gws_device *gws_fleet_token(struct gws_fleet *fleet, const uint8_t hash[3
 
 static void later(void (*run)(evutil_socket_t, short, void *), void *ctx, unsigned ms)
 {
-    struct timeval t = {ms / 1000, (suseconds_t)(ms % 1000) * 1000};
+    struct timeval t = { ms / 1000, (suseconds_t)(ms % 1000) * 1000 };
     event_base_once(server.base, -1, EV_TIMEOUT, run, ctx, &t);
 }
 
@@ -79,7 +80,7 @@ enum gws_role gws_token_role(struct gws_server *s, const char *token, char who[6
     static const struct {
         const char *token;
         enum gws_role role;
-    } known[] = {{"viewer-0123456789", GWS_ROLE_VIEWER}, {"admin-0123456789", GWS_ROLE_ADMIN}};
+    } known[] = { { "viewer-0123456789", GWS_ROLE_VIEWER }, { "admin-0123456789", GWS_ROLE_ADMIN } };
     for (size_t i = 0; i < 2; i++)
         if (strcmp(known[i].token, token) == 0) {
             snprintf(who, 64, "%s", token);
@@ -94,8 +95,9 @@ static void run_who(struct gws_call *call)
 {
     char key[17] = "";
     gwh_hex(key, call->key_bytes, 8);
-    gws_answer_json(call, 200, json_pack("{s:s, s:s, s:s, s:i}", "device", call->device, "key", key, "who", call->who,
-                                         "role", (int)call->role));
+    gws_answer_json(call, 200,
+                    json_pack("{s:s, s:s, s:s, s:i}", "device", call->device, "key", key, "who", call->who, "role",
+                              (int)call->role));
 }
 
 static void run_look(struct gws_call *call)
@@ -104,9 +106,9 @@ static void run_look(struct gws_call *call)
     const char *match = gws_header(call, "If-None-Match");
     gws_answer_header(call, "ETag", "\"1-2\"");
     if (match != NULL && strcmp(match, "\"1-2\"") == 0)
-        gws_answer(call, 304, NULL, (struct gw_span){NULL, 0});
+        gws_answer(call, 304, NULL, (struct gw_span){ NULL, 0 });
     else
-        gws_answer(call, 200, "application/cbor", (struct gw_span){offer, sizeof offer});
+        gws_answer(call, 200, "application/cbor", (struct gw_span){ offer, sizeof offer });
 }
 
 static void run_file(struct gws_call *call)
@@ -137,8 +139,9 @@ static void run_number(struct gws_call *call)
     int64_t n;
     const char *text = gws_query_text(call, "text");
     if (gws_query_number(call, "n", 1, 1000, 100, &n))
-        gws_answer_json(call, 200, json_pack("{s:i, s:s, s:s}", "n", (int)n, "text", text == NULL ? "" : text, "arg",
-                                             call->argument[0]));
+        gws_answer_json(
+            call, 200,
+            json_pack("{s:i, s:s, s:s}", "n", (int)n, "text", text == NULL ? "" : text, "arg", call->argument[0]));
 }
 
 static void answer_late(evutil_socket_t fd, short what, void *ctx)
@@ -155,7 +158,7 @@ static void run_late(struct gws_call *call)
 
 static void run_twice(struct gws_call *call)
 {
-    struct gwh_error err = {.exit = GWH_REFUSED, .reason = GW_ERR_LIMIT, .text = "no"};
+    struct gwh_error err = { .exit = GWH_REFUSED, .reason = GW_ERR_LIMIT, .text = "no" };
     gws_answer_header(call, "X-Bad", "a\r\nInjected: yes");
     gws_answer_failure(call, &err);
 }
@@ -178,7 +181,7 @@ static void tick(evutil_socket_t fd, short what, void *ctx)
     (void)what;
     memset(text, 'x', sizeof text);
     memcpy(text + n - 2, "\n\n", 2);
-    if (listener != NULL && gws_stream_send(listener, (struct gw_span){(uint8_t *)text, n}))
+    if (listener != NULL && gws_stream_send(listener, (struct gw_span){ (uint8_t *)text, n }))
         later(tick, ctx, n > 1000 ? 1 : 50);
 }
 
@@ -190,40 +193,59 @@ static void run_stream(struct gws_call *call)
 
 static void run_count(struct gws_call *call)
 {
-    gws_answer_json(call, 200, json_pack("{s:I, s:I, s:I, s:I, s:i, s:i}", "handshakes",
-                                         (json_int_t)counts[GWS_M_HANDSHAKES], "resumed",
-                                         (json_int_t)counts[GWS_M_RESUMED], "refused",
-                                         (json_int_t)counts[GWS_M_REFUSED], "bytes",
-                                         (json_int_t)counts[GWS_M_PAYLOAD_BYTES], "gone", (int)gone, "connections",
-                                         (int)gws_http_connections(server.http)));
+    gws_answer_json(call, 200,
+                    json_pack("{s:I, s:I, s:I, s:I, s:i, s:i}", "handshakes", (json_int_t)counts[GWS_M_HANDSHAKES],
+                              "resumed", (json_int_t)counts[GWS_M_RESUMED], "refused",
+                              (json_int_t)counts[GWS_M_REFUSED], "bytes", (json_int_t)counts[GWS_M_PAYLOAD_BYTES],
+                              "gone", (int)gone, "connections", (int)gws_http_connections(server.http)));
 }
 
 #define ALL (GWS_DOOR_DEVICES | GWS_DOOR_TOKENS | GWS_DOOR_PAYLOADS | GWS_DOOR_ADMIN)
 static const struct gws_route table[] = {
-    {.doors = ALL, .method = "GET", .pattern = "/who", .role = GWS_ROLE_VIEWER, .unmetered = true, .run = run_who},
-    {.doors = ALL, .method = "GET", .pattern = "/look", .role = GWS_ROLE_VIEWER, .run = run_look},
-    {.doors = ALL, .method = "GET", .pattern = "/file/{}", .role = GWS_ROLE_ANYBODY, .unmetered = true, .run = run_file},
-    {.doors = GWS_DOOR_ADMIN, .method = "POST", .pattern = "/echo", .role = GWS_ROLE_ADMIN, .body_max = 100000,
-     .run = run_echo},
-    {.doors = GWS_DOOR_DEVICES, .method = "POST", .pattern = "/report", .body_max = 4096, .run = run_echo},
-    {.doors = GWS_DOOR_ADMIN, .method = "POST", .pattern = "/json", .role = GWS_ROLE_VIEWER, .body_max = 100000,
-     .run = run_json},
-    {.doors = GWS_DOOR_ADMIN, .method = "GET", .pattern = "/number/{}/of", .role = GWS_ROLE_VIEWER, .run = run_number,
-     .query = "n=,text="},
-    {.doors = ALL, .method = "GET", .pattern = "/late", .role = GWS_ROLE_ANYBODY, .unmetered = true, .run = run_late},
-    {.doors = GWS_DOOR_PAYLOADS, .method = "GET", .pattern = "/failure", .run = run_twice},
-    {.doors = GWS_DOOR_PAYLOADS, .method = "GET", .pattern = "/stream", .run = run_stream, .query = "fast="},
-    {.doors = GWS_DOOR_PAYLOADS | GWS_DOOR_ADMIN, .method = "GET", .pattern = "/count", .role = GWS_ROLE_ANYBODY,
-     .run = run_count},
-    {.method = NULL},
+    { .doors = ALL, .method = "GET", .pattern = "/who", .role = GWS_ROLE_VIEWER, .unmetered = true, .run = run_who },
+    { .doors = ALL, .method = "GET", .pattern = "/look", .role = GWS_ROLE_VIEWER, .run = run_look },
+    { .doors = ALL,
+      .method = "GET",
+      .pattern = "/file/{}",
+      .role = GWS_ROLE_ANYBODY,
+      .unmetered = true,
+      .run = run_file },
+    { .doors = GWS_DOOR_ADMIN,
+      .method = "POST",
+      .pattern = "/echo",
+      .role = GWS_ROLE_ADMIN,
+      .body_max = 100000,
+      .run = run_echo },
+    { .doors = GWS_DOOR_DEVICES, .method = "POST", .pattern = "/report", .body_max = 4096, .run = run_echo },
+    { .doors = GWS_DOOR_ADMIN,
+      .method = "POST",
+      .pattern = "/json",
+      .role = GWS_ROLE_VIEWER,
+      .body_max = 100000,
+      .run = run_json },
+    { .doors = GWS_DOOR_ADMIN,
+      .method = "GET",
+      .pattern = "/number/{}/of",
+      .role = GWS_ROLE_VIEWER,
+      .run = run_number,
+      .query = "n=,text=" },
+    { .doors = ALL, .method = "GET", .pattern = "/late", .role = GWS_ROLE_ANYBODY, .unmetered = true, .run = run_late },
+    { .doors = GWS_DOOR_PAYLOADS, .method = "GET", .pattern = "/failure", .run = run_twice },
+    { .doors = GWS_DOOR_PAYLOADS, .method = "GET", .pattern = "/stream", .run = run_stream, .query = "fast=" },
+    { .doors = GWS_DOOR_PAYLOADS | GWS_DOOR_ADMIN,
+      .method = "GET",
+      .pattern = "/count",
+      .role = GWS_ROLE_ANYBODY,
+      .run = run_count },
+    { .method = NULL },
 };
-const struct gws_route *const gws_routes[] = {table, NULL};
+const struct gws_route *const gws_routes[] = { table, NULL };
 
 /* ---- Doors from the command line --------------------------------------------------------------------------------- */
 
 static enum gws_door door_named(const char *name)
 {
-    static const char *const names[] = {"devices", "tokens", "payloads", "admin"};
+    static const char *const names[] = { "devices", "tokens", "payloads", "admin" };
     for (unsigned i = 0; i < 4; i++)
         if (strcmp(names[i], name) == 0)
             return (enum gws_door)(1u << i);
@@ -238,10 +260,17 @@ static void option(char *text, struct gws_tls_config *tls, struct gws_limits *l)
         const char **text;
         uint32_t *number;
     } known[] = {
-        {"cert", &tls->certificate, NULL}, {"key", &tls->key, NULL}, {"ca", &tls->client_ca, NULL},
-        {"crl", &tls->crl, NULL}, {"header_bytes", NULL, &l->header_bytes}, {"header_ms", NULL, &l->header_ms},
-        {"idle_ms", NULL, &l->idle_ms}, {"body_ms", NULL, &l->body_ms}, {"connections", NULL, &l->connections},
-        {"per_address", NULL, &l->per_address}, {"per_minute", NULL, &l->per_minute},
+        { "cert", &tls->certificate, NULL },
+        { "key", &tls->key, NULL },
+        { "ca", &tls->client_ca, NULL },
+        { "crl", &tls->crl, NULL },
+        { "header_bytes", NULL, &l->header_bytes },
+        { "header_ms", NULL, &l->header_ms },
+        { "idle_ms", NULL, &l->idle_ms },
+        { "body_ms", NULL, &l->body_ms },
+        { "connections", NULL, &l->connections },
+        { "per_address", NULL, &l->per_address },
+        { "per_minute", NULL, &l->per_minute },
     };
     char *value = strchr(text, '=');
     for (size_t i = 0; value != NULL && i < sizeof known / sizeof known[0]; i++) {
@@ -259,7 +288,7 @@ static void option(char *text, struct gws_tls_config *tls, struct gws_limits *l)
 
 static SSL_CTX *parse(char *text, struct gws_limits *l, struct gwh_error *err)
 {
-    struct gws_tls_config tls = {.client_required = true};
+    struct gws_tls_config tls = { .client_required = true };
     for (char *part = strtok(text, ","); part != NULL; part = strtok(NULL, ","))
         option(part, &tls, l);
     return tls.certificate == NULL ? NULL : gws_tls_new(&tls, err);
@@ -273,8 +302,8 @@ static void fatal(const struct gwh_error *err)
 
 static void open_door(char *text)
 {
-    struct gwh_error err = {0};
-    struct gws_door_config config = {0};
+    struct gwh_error err = { 0 };
+    struct gws_door_config config = { 0 };
     uint16_t port = 0;
     char *rest = strchr(text, ','), *equals = strchr(text, '=');
     if (rest != NULL)
@@ -300,8 +329,8 @@ static void drained(void *ctx)
 
 static void reload(char *door, char *rest)
 {
-    struct gwh_error err = {0};
-    struct gws_limits none = {0};
+    struct gwh_error err = { 0 };
+    struct gws_limits none = { 0 };
     SSL_CTX *tls = parse(rest, &none, &err);
     if (tls == NULL) {
         printf("refused: %s\n", err.text);
@@ -346,7 +375,7 @@ static void on_input(evutil_socket_t fd, short what, void *ctx)
 
 int main(int argc, char **argv)
 {
-    struct gwh_error err = {0};
+    struct gwh_error err = { 0 };
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGPIPE, SIG_IGN);
     SHA256((const unsigned char *)"device-token-0123456789", 23, devices[2].token_hash);
@@ -365,6 +394,7 @@ int main(int argc, char **argv)
     event_base_dispatch(server.base);
     event_free(input);
     gws_http_free(server.http);
+    event_base_dispatch(server.base); /* answers that are still to come */
     event_base_free(server.base);
     return 0;
 }

@@ -1,0 +1,22 @@
+/*
+ * mqtt_none.c - in place of mqtt.c in a build without it: nothing is notified, and a configuration that wants it is
+ * refused.
+ */
+#include "server.h"
+
+int gws_mqtt_start(struct gws_server *s, struct gwh_error *err)
+{
+    (void)s;
+    return gwh_fail(err, GWH_USAGE, "[mqtt] host is given, but this build has no MQTT");
+}
+
+void gws_mqtt_stop(struct gws_server *s)
+{
+    (void)s;
+}
+
+void gws_mqtt_notify(struct gws_server *s, const char *device)
+{
+    (void)s;
+    (void)device;
+}
