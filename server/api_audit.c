@@ -6,21 +6,21 @@
 #include "api.h"
 
 static const struct gws_field entry_fields[] = {
-    {"id", GWS_TEXT, GWS_REQUIRED, 1, 24},
-    {"time", GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX},
-    {"who", GWS_TEXT, GWS_REQUIRED, 0, GWS_NAME_MAX, .summary = "name of the token"},
-    {"what", GWS_TEXT, GWS_REQUIRED, 1, 64},
-    {"object", GWS_TEXT, GWS_REQUIRED, 0, 255},
-    {"detail", GWS_OBJECT, 0},
-    {NULL},
+    {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, 24},
+    {.name = "time", GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX},
+    {.name = "who", GWS_TEXT, GWS_REQUIRED, 0, GWS_NAME_MAX, .summary = "name of the token"},
+    {.name = "what", GWS_TEXT, GWS_REQUIRED, 1, 64},
+    {.name = "object", GWS_TEXT, GWS_REQUIRED, 0, 255},
+    {.name = "detail", GWS_OBJECT, 0},
+    {.name = NULL},
 };
-static const struct gws_schema entry_schema = {"AuditEntry", entry_fields};
+static const struct gws_schema entry_schema = {.name = "AuditEntry", .fields = entry_fields};
 static const struct gws_field page_fields[] = {
-    {"items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &entry_schema},
-    {"next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
-    {NULL},
+    {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &entry_schema},
+    {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
+    {.name = NULL},
 };
-static const struct gws_schema page_schema = {"AuditLog", page_fields};
+static const struct gws_schema page_schema = {.name = "AuditLog", .fields = page_fields};
 
 static void list(struct gws_call *call)
 {

@@ -9,36 +9,36 @@ static const struct gws_hints hints = {
 };
 
 static const struct gws_field class_fields[] = {
-    {"id", GWS_HEX, GWS_REQUIRED, 16, 16, .summary = "made from vendor and name (SPEC.md, section 1)"},
-    {"vendor", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
-    {"name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
-    {"created", GWS_NUMBER, 0, 0, INT64_MAX},
-    {"head_serial", GWS_NUMBER, 0, 0, UINT32_MAX, .summary = "of the channel head; 0: there is none"},
-    {NULL},
+    {.name = "id", GWS_HEX, GWS_REQUIRED, 16, 16, .summary = "made from vendor and name (SPEC.md, section 1)"},
+    {.name = "vendor", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
+    {.name = "name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
+    {.name = "created", GWS_NUMBER, 0, 0, INT64_MAX},
+    {.name = "head_serial", GWS_NUMBER, 0, 0, UINT32_MAX, .summary = "of the channel head; 0: there is none"},
+    {.name = NULL},
 };
-static const struct gws_schema class_schema = {"Class", class_fields, .open = true};
+static const struct gws_schema class_schema = {.name = "Class", .fields = class_fields, .open = true};
 static const struct gws_field page_fields[] = {
-    {"items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &class_schema},
-    {"next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
-    {NULL},
+    {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &class_schema},
+    {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
+    {.name = NULL},
 };
-static const struct gws_schema page_schema = {"Classes", page_fields};
+static const struct gws_schema page_schema = {.name = "Classes", .fields = page_fields};
 static const struct gws_field new_fields[] = {
-    {"vendor", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX, .summary = "a domain name"},
-    {"name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
-    {NULL},
+    {.name = "vendor", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX, .summary = "a domain name"},
+    {.name = "name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
+    {.name = NULL},
 };
-static const struct gws_schema new_schema = {"NewClass", new_fields};
+static const struct gws_schema new_schema = {.name = "NewClass", .fields = new_fields};
 static const struct gws_field made_fields[] = {
-    {"id", GWS_HEX, GWS_REQUIRED, 16, 16},
-    {NULL},
+    {.name = "id", GWS_HEX, GWS_REQUIRED, 16, 16},
+    {.name = NULL},
 };
-static const struct gws_schema made_schema = {"MadeClass", made_fields, .open = true};
+static const struct gws_schema made_schema = {.name = "MadeClass", .fields = made_fields, .open = true};
 static const struct gws_field head_fields[] = {
-    {"serial", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX},
-    {NULL},
+    {.name = "serial", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX},
+    {.name = NULL},
 };
-static const struct gws_schema head_schema = {"HeadTaken", head_fields, .open = true};
+static const struct gws_schema head_schema = {.name = "HeadTaken", .fields = head_fields, .open = true};
 
 static void list(struct gws_call *call)
 {
@@ -50,7 +50,7 @@ static void list(struct gws_call *call)
 
 static void create(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_class_create, 201, "class", "created", &hints};
+    static const struct gws_api_edit how = {.run = gws_class_create, 201, "class", "created", &hints};
     json_t *body = gws_api_body(call, &new_schema);
     if (body != NULL)
         gws_api_edit(call, &how, NULL, body);
@@ -58,7 +58,7 @@ static void create(struct gws_call *call)
 
 static void put_head(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_class_head, 200, "class", "head", &hints};
+    static const struct gws_api_edit how = {.run = gws_class_head, 200, "class", "head", &hints};
     if (gws_api_hex(call, 0, 16, "the id of a class"))
         gws_api_edit_octets(call, &how, call->argument[0]);
 }

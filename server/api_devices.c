@@ -14,61 +14,61 @@ static const struct gws_hints hints = {
 };
 
 static const struct gws_field device_fields[] = {
-    {"id", GWS_TEXT, GWS_REQUIRED, 1, GW_DEVICE_ID_MAX},
-    {"class", GWS_HEX, GWS_REQUIRED, 16, 16},
-    {"enabled", GWS_BOOL, GWS_REQUIRED},
-    {"tags", GWS_TEXTS, GWS_REQUIRED, 0, GWS_TAGS_MAX},
-    {NULL},
+    {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, GW_DEVICE_ID_MAX},
+    {.name = "class", GWS_HEX, GWS_REQUIRED, 16, 16},
+    {.name = "enabled", GWS_BOOL, GWS_REQUIRED},
+    {.name = "tags", GWS_TEXTS, GWS_REQUIRED, 0, GWS_TAGS_MAX},
+    {.name = NULL},
 };
-static const struct gws_schema device_schema = {"Device", device_fields, .open = true};
+static const struct gws_schema device_schema = {.name = "Device", .fields = device_fields, .open = true};
 static const struct gws_field page_fields[] = {
-    {"items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &device_schema},
-    {"next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
-    {NULL},
+    {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &device_schema},
+    {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
+    {.name = NULL},
 };
-static const struct gws_schema page_schema = {"Devices", page_fields};
+static const struct gws_schema page_schema = {.name = "Devices", .fields = page_fields};
 
 static const struct gws_field new_fields[] = {
-    {"id", GWS_TEXT, GWS_REQUIRED, 1, GW_DEVICE_ID_MAX, .summary = "letters, digits, - and _"},
-    {"class", GWS_HEX, GWS_REQUIRED, 16, 16},
-    {"key", GWS_HEX, 0, 64, 64, .summary = "public key x || y that signs its reports"},
-    {"tags", GWS_TEXTS, 0, 0, GWS_TAGS_MAX},
-    {"kids", GWS_TEXTS, 0, 0, 64, .summary = "names of its keys that open grants, in hex"},
-    {NULL},
+    {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, GW_DEVICE_ID_MAX, .summary = "letters, digits, - and _"},
+    {.name = "class", GWS_HEX, GWS_REQUIRED, 16, 16},
+    {.name = "key", GWS_HEX, 0, 64, 64, .summary = "public key x || y that signs its reports"},
+    {.name = "tags", GWS_TEXTS, 0, 0, GWS_TAGS_MAX},
+    {.name = "kids", GWS_TEXTS, 0, 0, 64, .summary = "names of its keys that open grants, in hex"},
+    {.name = NULL},
 };
-static const struct gws_schema new_schema = {"NewDevice", new_fields};
+static const struct gws_schema new_schema = {.name = "NewDevice", .fields = new_fields};
 static const struct gws_field import_fields[] = {
-    {"devices", GWS_LIST, GWS_REQUIRED, 1, GWS_IMPORT_MAX, .of = &new_schema},
-    {"token", GWS_BOOL, 0, .summary = "true: a token for each is in the answer, once"},
-    {NULL},
+    {.name = "devices", GWS_LIST, GWS_REQUIRED, 1, GWS_IMPORT_MAX, .of = &new_schema},
+    {.name = "token", GWS_BOOL, 0, .summary = "true: a token for each is in the answer, once"},
+    {.name = NULL},
 };
-static const struct gws_schema import_schema = {"Import", import_fields};
-static const struct gws_schema imported_schema = {"Imported", .open = true};
+static const struct gws_schema import_schema = {.name = "Import", .fields = import_fields};
+static const struct gws_schema imported_schema = {.name = "Imported", .open = true};
 
 static const struct gws_field patch_fields[] = {
-    {"enabled", GWS_BOOL, 0},
-    {"tags", GWS_TEXTS, 0, 0, GWS_TAGS_MAX, .summary = "instead of those that it has"},
-    {"key", GWS_HEX, 0, 64, 64},
-    {"kids", GWS_TEXTS, 0, 0, 64},
-    {"token", GWS_BOOL, 0, .summary = "true: a new token, in the answer, once; the old one is void"},
-    {NULL},
+    {.name = "enabled", GWS_BOOL, 0},
+    {.name = "tags", GWS_TEXTS, 0, 0, GWS_TAGS_MAX, .summary = "instead of those that it has"},
+    {.name = "key", GWS_HEX, 0, 64, 64},
+    {.name = "kids", GWS_TEXTS, 0, 0, 64},
+    {.name = "token", GWS_BOOL, 0, .summary = "true: a new token, in the answer, once; the old one is void"},
+    {.name = NULL},
 };
-static const struct gws_schema patch_schema = {"DevicePatch", patch_fields};
+static const struct gws_schema patch_schema = {.name = "DevicePatch", .fields = patch_fields};
 
 static const struct gws_field report_fields[] = {
-    {"counter", GWS_NUMBER, GWS_REQUIRED, 1, UINT32_MAX},
-    {"received", GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX},
-    {"state", GWS_TEXT, GWS_REQUIRED, 1, 20},
-    {"cose", GWS_BASE64, GWS_REQUIRED, 1, GW_REPORT_MAX, .summary = "as it came"},
-    {NULL},
+    {.name = "counter", GWS_NUMBER, GWS_REQUIRED, 1, UINT32_MAX},
+    {.name = "received", GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX},
+    {.name = "state", GWS_TEXT, GWS_REQUIRED, 1, 20},
+    {.name = "cose", GWS_BASE64, GWS_REQUIRED, 1, GW_REPORT_MAX, .summary = "as it came"},
+    {.name = NULL},
 };
-static const struct gws_schema report_schema = {"Report", report_fields, .open = true};
+static const struct gws_schema report_schema = {.name = "Report", .fields = report_fields, .open = true};
 static const struct gws_field reports_fields[] = {
-    {"items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &report_schema},
-    {"next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
-    {NULL},
+    {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &report_schema},
+    {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
+    {.name = NULL},
 };
-static const struct gws_schema reports_schema = {"Reports", reports_fields};
+static const struct gws_schema reports_schema = {.name = "Reports", .fields = reports_fields};
 
 static void list(struct gws_call *call)
 {
@@ -82,7 +82,7 @@ static void list(struct gws_call *call)
 
 static void import(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_devices_import, 201, "device", "imported", &hints};
+    static const struct gws_api_edit how = {.run = gws_devices_import, 201, "device", "imported", &hints};
     json_t *body = gws_api_body(call, &import_schema);
     if (body != NULL)
         gws_api_edit(call, &how, NULL, body);
@@ -96,7 +96,7 @@ static void show(struct gws_call *call)
 
 static void patch(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_device_patch, 200, "device", "changed", &hints};
+    static const struct gws_api_edit how = {.run = gws_device_patch, 200, "device", "changed", &hints};
     json_t *body = gws_api_body(call, &patch_schema);
     if (body != NULL)
         gws_api_edit(call, &how, call->argument[0], body);
@@ -104,7 +104,7 @@ static void patch(struct gws_call *call)
 
 static void delete(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_device_delete, 204, "device", "deleted", &hints};
+    static const struct gws_api_edit how = {.run = gws_device_delete, 204, "device", "deleted", &hints};
     gws_api_edit(call, &how, call->argument[0], NULL);
 }
 
@@ -138,15 +138,15 @@ static void notify(struct gws_call *call, struct gws_edit *e)
 
 static void retry(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {run_retry, 200, NULL, NULL, &hints, notify};
+    static const struct gws_api_edit how = {.run = run_retry, 200, NULL, NULL, &hints, notify};
     gws_api_edit(call, &how, call->argument[0], NULL);
 }
 
 static const struct gws_field notified_fields[] = {
-    {"notified", GWS_BOOL, GWS_REQUIRED, .summary = "false: there is no broker; it looks when its time comes"},
-    {NULL},
+    {.name = "notified", GWS_BOOL, GWS_REQUIRED, .summary = "false: there is no broker; it looks when its time comes"},
+    {.name = NULL},
 };
-static const struct gws_schema notified_schema = {"Notified", notified_fields};
+static const struct gws_schema notified_schema = {.name = "Notified", .fields = notified_fields};
 
 static void reports(struct gws_call *call)
 {
@@ -158,9 +158,9 @@ static void reports(struct gws_call *call)
 }
 
 static const struct gws_field why_fields[] = {
-    {NULL},
+    {.name = NULL},
 };
-static const struct gws_schema why_schema = {"Why", why_fields, .open = true};
+static const struct gws_schema why_schema = {.name = "Why", .fields = why_fields, .open = true};
 
 const struct gws_route gws_api_devices[] = {
     {.doors = GWS_DOOR_ADMIN,

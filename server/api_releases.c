@@ -22,50 +22,50 @@ static const struct gws_hints put_hints = {
 };
 
 static const struct gws_field payload_fields[] = {
-    {"name", GWS_HEX, GWS_REQUIRED, 32, 32, .summary = "SHA-256 of its bytes"},
-    {"size", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX},
-    {"there", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX, .summary = "bytes of it that are uploaded"},
-    {NULL},
+    {.name = "name", GWS_HEX, GWS_REQUIRED, 32, 32, .summary = "SHA-256 of its bytes"},
+    {.name = "size", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX},
+    {.name = "there", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX, .summary = "bytes of it that are uploaded"},
+    {.name = NULL},
 };
-static const struct gws_schema payload_schema = {"Payload", payload_fields};
+static const struct gws_schema payload_schema = {.name = "Payload", .fields = payload_fields};
 static const struct gws_field release_fields[] = {
-    {"digest", GWS_HEX, GWS_REQUIRED, 32, 32},
-    {"class", GWS_HEX, GWS_REQUIRED, 16, 16},
-    {"version", GWS_TEXT, GWS_REQUIRED, 0, 64},
-    {"state", GWS_WORD, GWS_REQUIRED, .words = "uploading|ready|withdrawn"},
-    {"payloads", GWS_LIST, 0, 0, 256, .of = &payload_schema},
-    {NULL},
+    {.name = "digest", GWS_HEX, GWS_REQUIRED, 32, 32},
+    {.name = "class", GWS_HEX, GWS_REQUIRED, 16, 16},
+    {.name = "version", GWS_TEXT, GWS_REQUIRED, 0, 64},
+    {.name = "state", GWS_WORD, GWS_REQUIRED, .words = "uploading|ready|withdrawn"},
+    {.name = "payloads", GWS_LIST, 0, 0, 256, .of = &payload_schema},
+    {.name = NULL},
 };
-static const struct gws_schema release_schema = {"Release", release_fields, .open = true};
+static const struct gws_schema release_schema = {.name = "Release", .fields = release_fields, .open = true};
 static const struct gws_field page_fields[] = {
-    {"items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &release_schema},
-    {"next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
-    {NULL},
+    {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &release_schema},
+    {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
+    {.name = NULL},
 };
-static const struct gws_schema page_schema = {"Releases", page_fields};
+static const struct gws_schema page_schema = {.name = "Releases", .fields = page_fields};
 static const struct gws_field new_fields[] = {
-    {"manifest", GWS_BASE64, GWS_REQUIRED, 1, GW_MANIFEST_MAX, .summary = "signed"},
-    {"grants", GWS_TEXTS, 0, 0, GWH_GRANTS_MAX, .summary = "base64, each"},
-    {"head", GWS_BASE64, 0, 1, 1024, .summary = "a channel head, signed"},
-    {NULL},
+    {.name = "manifest", GWS_BASE64, GWS_REQUIRED, 1, GW_MANIFEST_MAX, .summary = "signed"},
+    {.name = "grants", GWS_TEXTS, 0, 0, GWH_GRANTS_MAX, .summary = "base64, each"},
+    {.name = "head", GWS_BASE64, 0, 1, 1024, .summary = "a channel head, signed"},
+    {.name = NULL},
 };
-static const struct gws_schema new_schema = {"NewRelease", new_fields};
+static const struct gws_schema new_schema = {.name = "NewRelease", .fields = new_fields};
 static const struct gws_field begun_fields[] = {
-    {"digest", GWS_HEX, GWS_REQUIRED, 32, 32},
-    {"payloads", GWS_LIST, GWS_REQUIRED, 0, 256, .of = &payload_schema},
-    {NULL},
+    {.name = "digest", GWS_HEX, GWS_REQUIRED, 32, 32},
+    {.name = "payloads", GWS_LIST, GWS_REQUIRED, 0, 256, .of = &payload_schema},
+    {.name = NULL},
 };
-static const struct gws_schema begun_schema = {"BegunRelease", begun_fields, .open = true};
+static const struct gws_schema begun_schema = {.name = "BegunRelease", .fields = begun_fields, .open = true};
 static const struct gws_field put_fields[] = {
-    {"there", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX, .summary = "bytes that are there, and stay"},
-    {NULL},
+    {.name = "there", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX, .summary = "bytes that are there, and stay"},
+    {.name = NULL},
 };
-static const struct gws_schema put_schema = {"Uploaded", put_fields, .open = true};
+static const struct gws_schema put_schema = {.name = "Uploaded", .fields = put_fields, .open = true};
 static const struct gws_field finished_fields[] = {
-    {"digest", GWS_HEX, 0, 32, 32},
-    {NULL},
+    {.name = "digest", GWS_HEX, 0, 32, 32},
+    {.name = NULL},
 };
-static const struct gws_schema finished_schema = {"FinishedRelease", finished_fields, .open = true};
+static const struct gws_schema finished_schema = {.name = "FinishedRelease", .fields = finished_fields, .open = true};
 
 static void list(struct gws_call *call)
 {
@@ -86,7 +86,7 @@ static void show(struct gws_call *call)
 
 static void begin(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_release_begin, 200, "release", "begun", &hints};
+    static const struct gws_api_edit how = {.run = gws_release_begin, 200, "release", "begun", &hints};
     json_t *body = gws_api_body(call, &new_schema);
     if (body != NULL)
         gws_api_edit(call, &how, NULL, body);
@@ -104,7 +104,7 @@ static bool offset_of(struct gws_call *call, uint64_t *offset)
 
 static void put(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_release_put, 200, NULL, NULL, &put_hints};
+    static const struct gws_api_edit how = {.run = gws_release_put, 200, NULL, NULL, &put_hints};
     uint64_t offset;
     if (!gws_api_hex(call, 0, 32, "the digest of a release") || !gws_api_hex(call, 1, 32, "the name of a payload") ||
         !offset_of(call, &offset))
@@ -119,14 +119,14 @@ static void put(struct gws_call *call)
 
 static void finish(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_release_finish, 200, "release", "ready", &hints};
+    static const struct gws_api_edit how = {.run = gws_release_finish, 200, "release", "ready", &hints};
     if (gws_api_hex(call, 0, 32, "the digest of a release"))
         gws_api_edit(call, &how, call->argument[0], NULL);
 }
 
 static void delete(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_release_delete, 204, "release", "deleted", &hints};
+    static const struct gws_api_edit how = {.run = gws_release_delete, 204, "release", "deleted", &hints};
     if (gws_api_hex(call, 0, 32, "the digest of a release"))
         gws_api_edit(call, &how, call->argument[0], NULL);
 }

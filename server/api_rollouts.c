@@ -11,77 +11,77 @@ static const struct gws_hints hints = {
 };
 
 static const struct gws_field count_fields[] = {
-    {"all", GWS_NUMBER, 0, 0, UINT32_MAX, .summary = "devices that the target holds"},
-    {"offered", GWS_NUMBER, 0, 0, UINT32_MAX},
-    {"staged", GWS_NUMBER, 0, 0, UINT32_MAX},
-    {"confirmed", GWS_NUMBER, 0, 0, UINT32_MAX, .summary = "they run it, or a newer one"},
-    {"failed", GWS_NUMBER, 0, 0, UINT32_MAX},
-    {"silent", GWS_NUMBER, 0, 0, UINT32_MAX, .summary = "not seen since it was started"},
-    {"other", GWS_NUMBER, 0, 0, UINT32_MAX, .summary = "served by another rollout, or withheld"},
-    {NULL},
+    {.name = "all", GWS_NUMBER, 0, 0, UINT32_MAX, .summary = "devices that the target holds"},
+    {.name = "offered", GWS_NUMBER, 0, 0, UINT32_MAX},
+    {.name = "staged", GWS_NUMBER, 0, 0, UINT32_MAX},
+    {.name = "confirmed", GWS_NUMBER, 0, 0, UINT32_MAX, .summary = "they run it, or a newer one"},
+    {.name = "failed", GWS_NUMBER, 0, 0, UINT32_MAX},
+    {.name = "silent", GWS_NUMBER, 0, 0, UINT32_MAX, .summary = "not seen since it was started"},
+    {.name = "other", GWS_NUMBER, 0, 0, UINT32_MAX, .summary = "served by another rollout, or withheld"},
+    {.name = NULL},
 };
-static const struct gws_schema count_schema = {"Counts", count_fields};
+static const struct gws_schema count_schema = {.name = "Counts", .fields = count_fields};
 static const struct gws_field target_fields[] = {
-    {"all", GWS_BOOL, 0, .summary = "true: every device of the release's class"},
-    {"tag", GWS_TEXT, 0, 1, GWS_TAG_MAX},
-    {"ids", GWS_TEXTS, 0, 1, GWS_TARGET_IDS_MAX},
-    {"share", GWS_NUMBER, 0, 1, 1000, .summary = "per mille"},
-    {NULL},
+    {.name = "all", GWS_BOOL, 0, .summary = "true: every device of the release's class"},
+    {.name = "tag", GWS_TEXT, 0, 1, GWS_TAG_MAX},
+    {.name = "ids", GWS_TEXTS, 0, 1, GWS_TARGET_IDS_MAX},
+    {.name = "share", GWS_NUMBER, 0, 1, 1000, .summary = "per mille"},
+    {.name = NULL},
 };
-static const struct gws_schema target_schema = {"Target", target_fields};
+static const struct gws_schema target_schema = {.name = "Target", .fields = target_fields};
 static const struct gws_field rollout_fields[] = {
-    {"id", GWS_TEXT, GWS_REQUIRED, 1, 64},
-    {"name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
-    {"release", GWS_HEX, GWS_REQUIRED, 32, 32},
-    {"state", GWS_WORD, GWS_REQUIRED, .words = "draft|running|paused|aborted|done"},
-    {"target", GWS_OBJECT, GWS_REQUIRED, .of = &target_schema},
-    {"priority", GWS_NUMBER, GWS_REQUIRED, -1000, 1000},
-    {"devices", GWS_OBJECT, 0, .of = &count_schema, .summary = "empty for one that has ended"},
-    {NULL},
+    {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, 64},
+    {.name = "name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
+    {.name = "release", GWS_HEX, GWS_REQUIRED, 32, 32},
+    {.name = "state", GWS_WORD, GWS_REQUIRED, .words = "draft|running|paused|aborted|done"},
+    {.name = "target", GWS_OBJECT, GWS_REQUIRED, .of = &target_schema},
+    {.name = "priority", GWS_NUMBER, GWS_REQUIRED, -1000, 1000},
+    {.name = "devices", GWS_OBJECT, 0, .of = &count_schema, .summary = "empty for one that has ended"},
+    {.name = NULL},
 };
-static const struct gws_schema rollout_schema = {"Rollout", rollout_fields, .open = true};
+static const struct gws_schema rollout_schema = {.name = "Rollout", .fields = rollout_fields, .open = true};
 static const struct gws_field page_fields[] = {
-    {"items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &rollout_schema},
-    {"next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
-    {NULL},
+    {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &rollout_schema},
+    {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
+    {.name = NULL},
 };
-static const struct gws_schema page_schema = {"Rollouts", page_fields};
+static const struct gws_schema page_schema = {.name = "Rollouts", .fields = page_fields};
 static const struct gws_field new_fields[] = {
-    {"name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
-    {"release", GWS_HEX, GWS_REQUIRED, 32, 32},
-    {"target", GWS_OBJECT, GWS_REQUIRED, .of = &target_schema, .summary = "one of its members"},
-    {"priority", GWS_NUMBER, 0, -1000, 1000, .summary = "of those that hold a device, the highest serves it; 0"},
-    {NULL},
+    {.name = "name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
+    {.name = "release", GWS_HEX, GWS_REQUIRED, 32, 32},
+    {.name = "target", GWS_OBJECT, GWS_REQUIRED, .of = &target_schema, .summary = "one of its members"},
+    {.name = "priority", GWS_NUMBER, 0, -1000, 1000, .summary = "of those that hold a device, the highest serves it; 0"},
+    {.name = NULL},
 };
-static const struct gws_schema new_schema = {"NewRollout", new_fields};
+static const struct gws_schema new_schema = {.name = "NewRollout", .fields = new_fields};
 static const struct gws_field made_fields[] = {
-    {"id", GWS_TEXT, GWS_REQUIRED, 1, 64},
-    {NULL},
+    {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, 64},
+    {.name = NULL},
 };
-static const struct gws_schema made_schema = {"MadeRollout", made_fields, .open = true};
+static const struct gws_schema made_schema = {.name = "MadeRollout", .fields = made_fields, .open = true};
 static const struct gws_field state_fields[] = {
-    {"state", GWS_WORD, 0, .words = "draft|running|paused|aborted|done"},
-    {NULL},
+    {.name = "state", GWS_WORD, 0, .words = "draft|running|paused|aborted|done"},
+    {.name = NULL},
 };
-static const struct gws_schema state_schema = {"RolloutState", state_fields, .open = true};
+static const struct gws_schema state_schema = {.name = "RolloutState", .fields = state_fields, .open = true};
 static const struct gws_field member_fields[] = {
-    {"id", GWS_TEXT, GWS_REQUIRED, 1, GW_DEVICE_ID_MAX},
-    {"state", GWS_WORD, GWS_REQUIRED, .words = "confirmed|staged|failed|offered|silent|other"},
-    {NULL},
+    {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, GW_DEVICE_ID_MAX},
+    {.name = "state", GWS_WORD, GWS_REQUIRED, .words = "confirmed|staged|failed|offered|silent|other"},
+    {.name = NULL},
 };
-static const struct gws_schema member_schema = {"RolloutDevice", member_fields, .open = true};
+static const struct gws_schema member_schema = {.name = "RolloutDevice", .fields = member_fields, .open = true};
 static const struct gws_field members_fields[] = {
-    {"items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &member_schema},
-    {"next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
-    {NULL},
+    {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &member_schema},
+    {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
+    {.name = NULL},
 };
-static const struct gws_schema members_schema = {"RolloutDevices", members_fields};
+static const struct gws_schema members_schema = {.name = "RolloutDevices", .fields = members_fields};
 static const struct gws_field plan_fields[] = {
-    {"devices", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX, .summary = "that the target holds and that are enabled"},
-    {"bytes", GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX, .summary = "that all of them would fetch"},
-    {NULL},
+    {.name = "devices", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX, .summary = "that the target holds and that are enabled"},
+    {.name = "bytes", GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX, .summary = "that all of them would fetch"},
+    {.name = NULL},
 };
-static const struct gws_schema plan_schema = {"RolloutPlan", plan_fields, .open = true};
+static const struct gws_schema plan_schema = {.name = "RolloutPlan", .fields = plan_fields, .open = true};
 
 static void add_counts(struct gws_server *s, json_t *rollout)
 {
@@ -144,7 +144,7 @@ static void plan(struct gws_call *call)
 
 static void create(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_rollout_create, 201, "rollout", "created", &hints};
+    static const struct gws_api_edit how = {.run = gws_rollout_create, 201, "rollout", "created", &hints};
     json_t *body = gws_api_body(call, &new_schema);
     if (body != NULL)
         gws_api_edit(call, &how, NULL, body);
@@ -152,25 +152,25 @@ static void create(struct gws_call *call)
 
 static void start(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_rollout_start, 200, "rollout", "started", &hints};
+    static const struct gws_api_edit how = {.run = gws_rollout_start, 200, "rollout", "started", &hints};
     gws_api_edit(call, &how, call->argument[0], NULL);
 }
 
 static void pause(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_rollout_pause, 200, "rollout", "paused", &hints};
+    static const struct gws_api_edit how = {.run = gws_rollout_pause, 200, "rollout", "paused", &hints};
     gws_api_edit(call, &how, call->argument[0], NULL);
 }
 
 static void resume(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_rollout_resume, 200, "rollout", "resumed", &hints};
+    static const struct gws_api_edit how = {.run = gws_rollout_resume, 200, "rollout", "resumed", &hints};
     gws_api_edit(call, &how, call->argument[0], NULL);
 }
 
 static void abort_it(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_rollout_abort, 200, "rollout", "aborted", &hints};
+    static const struct gws_api_edit how = {.run = gws_rollout_abort, 200, "rollout", "aborted", &hints};
     gws_api_edit(call, &how, call->argument[0], NULL);
 }
 

@@ -10,16 +10,16 @@
 #include "api.h"
 
 static const struct gws_field error_fields[] = {
-    {"error", GWS_TEXT, GWS_REQUIRED, 1, 64, .summary = "a word that does not change its meaning"},
-    {"message", GWS_TEXT, GWS_REQUIRED, 0, 2000, .summary = "what happened and why"},
-    {"hint", GWS_TEXT, 0, 0, 600, .summary = "what to do next"},
-    {"there", GWS_NUMBER, 0, 0, INT64_MAX, .summary = "of an upload: bytes that are there"},
-    {NULL},
+    {.name = "error", GWS_TEXT, GWS_REQUIRED, 1, 64, .summary = "a word that does not change its meaning"},
+    {.name = "message", GWS_TEXT, GWS_REQUIRED, 0, 2000, .summary = "what happened and why"},
+    {.name = "hint", GWS_TEXT, 0, 0, 600, .summary = "what to do next"},
+    {.name = "there", GWS_NUMBER, 0, 0, INT64_MAX, .summary = "of an upload: bytes that are there"},
+    {.name = NULL},
 };
-const struct gws_schema gws_schema_error = {"Error", error_fields};
-const struct gws_schema gws_schema_octets = {"Octets", .type = GWS_OCTETS};
-const struct gws_schema gws_schema_lines = {"Lines", .type = GWS_LINES};
-const struct gws_schema gws_schema_any = {"Any", .open = true};
+const struct gws_schema gws_schema_error = {.name = "Error", .fields = error_fields};
+const struct gws_schema gws_schema_octets = {.name = "Octets", .type = GWS_OCTETS};
+const struct gws_schema gws_schema_lines = {.name = "Lines", .type = GWS_LINES};
+const struct gws_schema gws_schema_any = {.name = "Any", .open = true};
 
 /* Where in the body: "devices[3].tags". */
 struct where {

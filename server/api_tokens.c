@@ -8,34 +8,34 @@
 
 static const struct gws_hints hints = {"`godwit token list` shows the tokens", NULL};
 static const struct gws_field token_fields[] = {
-    {"id", GWS_TEXT, GWS_REQUIRED, 1, 64},
-    {"name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
-    {"role", GWS_WORD, GWS_REQUIRED, .words = ROLES},
-    {"created", GWS_NUMBER, GWS_REQUIRED, 0, TIME_MAX},
-    {"creator", GWS_TEXT, GWS_REQUIRED, 0, GWS_NAME_MAX},
-    {"expires", GWS_NUMBER, GWS_REQUIRED, 0, TIME_MAX},
-    {NULL},
+    {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, 64},
+    {.name = "name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
+    {.name = "role", GWS_WORD, GWS_REQUIRED, .words = ROLES},
+    {.name = "created", GWS_NUMBER, GWS_REQUIRED, 0, TIME_MAX},
+    {.name = "creator", GWS_TEXT, GWS_REQUIRED, 0, GWS_NAME_MAX},
+    {.name = "expires", GWS_NUMBER, GWS_REQUIRED, 0, TIME_MAX},
+    {.name = NULL},
 };
-static const struct gws_schema token_schema = {"Token", token_fields, .open = true};
+static const struct gws_schema token_schema = {.name = "Token", .fields = token_fields, .open = true};
 static const struct gws_field page_fields[] = {
-    {"items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &token_schema},
-    {"next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
-    {NULL},
+    {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &token_schema},
+    {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
+    {.name = NULL},
 };
-static const struct gws_schema page_schema = {"Tokens", page_fields};
+static const struct gws_schema page_schema = {.name = "Tokens", .fields = page_fields};
 static const struct gws_field new_fields[] = {
-    {"name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX - 1, .summary = "whose it is; the audit log names it"},
-    {"role", GWS_WORD, GWS_REQUIRED, .words = ROLES},
-    {"expires", GWS_NUMBER, GWS_REQUIRED, 1, TIME_MAX, .summary = "seconds since 1970"},
-    {NULL},
+    {.name = "name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX - 1, .summary = "whose it is; the audit log names it"},
+    {.name = "role", GWS_WORD, GWS_REQUIRED, .words = ROLES},
+    {.name = "expires", GWS_NUMBER, GWS_REQUIRED, 1, TIME_MAX, .summary = "seconds since 1970"},
+    {.name = NULL},
 };
-static const struct gws_schema new_schema = {"NewToken", new_fields};
+static const struct gws_schema new_schema = {.name = "NewToken", .fields = new_fields};
 static const struct gws_field made_fields[] = {
-    {"id", GWS_TEXT, GWS_REQUIRED, 1, 64},
-    {"token", GWS_TEXT, GWS_REQUIRED, 1, GWS_TOKEN_MAX, .summary = "shown this once"},
-    {NULL},
+    {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, 64},
+    {.name = "token", GWS_TEXT, GWS_REQUIRED, 1, GWS_TOKEN_MAX, .summary = "shown this once"},
+    {.name = NULL},
 };
-static const struct gws_schema made_schema = {"MadeToken", made_fields};
+static const struct gws_schema made_schema = {.name = "MadeToken", .fields = made_fields};
 
 static void list(struct gws_call *call)
 {
@@ -47,7 +47,7 @@ static void list(struct gws_call *call)
 
 static void create(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_token_create, 201, NULL, NULL, NULL};
+    static const struct gws_api_edit how = {.run = gws_token_create, 201, NULL, NULL, NULL};
     json_t *body = gws_api_body(call, &new_schema);
     if (body != NULL)
         gws_api_edit(call, &how, NULL, body);
@@ -55,7 +55,7 @@ static void create(struct gws_call *call)
 
 static void delete(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_token_delete, 204, NULL, NULL, &hints};
+    static const struct gws_api_edit how = {.run = gws_token_delete, 204, NULL, NULL, &hints};
     gws_api_edit(call, &how, call->argument[0], NULL);
 }
 

@@ -8,16 +8,16 @@ static const struct gws_hints hints = {
     "`godwit key bundle --version N` makes a newer one, signed by the roots",
 };
 static const struct gws_field trust_fields[] = {
-    {"version", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX},
-    {"cose", GWS_BASE64, GWS_REQUIRED, 1, 16384, .summary = "as it came"},
-    {NULL},
+    {.name = "version", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX},
+    {.name = "cose", GWS_BASE64, GWS_REQUIRED, 1, 16384, .summary = "as it came"},
+    {.name = NULL},
 };
-static const struct gws_schema trust_schema = {"Trust", trust_fields, .open = true};
+static const struct gws_schema trust_schema = {.name = "Trust", .fields = trust_fields, .open = true};
 static const struct gws_field taken_fields[] = {
-    {"version", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX},
-    {NULL},
+    {.name = "version", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX},
+    {.name = NULL},
 };
-static const struct gws_schema taken_schema = {"TrustTaken", taken_fields, .open = true};
+static const struct gws_schema taken_schema = {.name = "TrustTaken", .fields = taken_fields, .open = true};
 
 static void show(struct gws_call *call)
 {
@@ -27,7 +27,7 @@ static void show(struct gws_call *call)
 
 static void put(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {gws_trust_put, 200, "trust", "put", &hints};
+    static const struct gws_api_edit how = {.run = gws_trust_put, 200, "trust", "put", &hints};
     gws_api_edit_octets(call, &how, "");
 }
 
