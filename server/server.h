@@ -63,6 +63,10 @@ struct gws_server {
     int64_t seen_flushed;      /* offers.c: when sightings of devices were last written down */
 };
 
+/* env.c: s->env from the configuration, when database, blobs and fleet are there. Runs the loop. */
+int gws_env_open(struct gws_server *s, struct gwh_error *err);
+void gws_env_close(struct gws_server *s);
+
 int64_t gws_now(void); /* seconds since 1970 */
 
 /* One line for each event, text or JSON: gws_log(s, "report", "device", id, "state", name, NULL). Escaped. */
