@@ -61,7 +61,7 @@ static void beat(evutil_socket_t fd, short what, void *ctx)
     send_all(v, ":\n\n");
 }
 
-/* Made when it is needed first: nothing before that could be asked for. NULL: no memory. */
+/* Made for the first who listens: what was before, nobody can ask for. NULL: no memory. */
 static struct gws_events *events_of(struct gws_server *s)
 {
     static const struct timeval every = {HEARTBEAT_S, 0};
@@ -85,7 +85,7 @@ static struct gws_events *events_of(struct gws_server *s)
 
 void gws_event(struct gws_server *s, const char *type, json_t *data)
 {
-    struct gws_events *v = events_of(s);
+    struct gws_events *v = s->events; /* nobody has listened yet: nobody misses it */
     char *text = json_dumps(data, JSON_COMPACT);
     json_decref(data);
     if (v != NULL) {
