@@ -57,7 +57,7 @@ class Keys:
         Path("v2.bin").write_bytes(noise[:9000] + b"mended" + noise[9000:])
         Path("v3.bin").write_bytes(os.urandom(20_000))
         self.release("rel-1.0", "1.0.0", "v1.bin")
-        self.release("rel-1.1", "1.1.0", "v2.bin", "--from", "rel-1.0", "--key", "group.pem")
+        self.release("rel-1.1", "1.1.0", "v2.bin", "--delta-from", "rel-1.0", "--with", "group.pem")
         self.release("rel-2.0", "2.0.0", "v3.bin")
 
     @staticmethod
