@@ -1,6 +1,7 @@
 /*
  * edit.c - edits and pages: what all resources of the administration have in common. See resources.h.
  */
+#define _GNU_SOURCE
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static void notify(void *ctx, const struct gws_device *d)
     gws_mqtt_notify(ctx, d->id);
 }
 
-/* What was committed, into memory. A failure here leaves memory behind the disk: it is told, and mended by a restart. */
+/* What was committed, into memory. If that fails, memory is behind the disk: it is told, and mended by a restart. */
 static void reload(struct gws_edit *e)
 {
     struct gws_server *s = e->server;
@@ -174,7 +175,7 @@ int gws_env_roots(struct gws_env *env, const char *path, struct gwh_error *err)
             env->roots.key[env->roots.count] = key->pub;
             env->roots.key[env->roots.count++].roles = GW_ROLE_ROOT;
         }
-        if (rest == 0) {
+        if (rest == 0 || memmem(pem.p + at + rest, pem.n - at - rest, "-----BEGIN", 10) == NULL) {
             break;
         }
     }

@@ -50,9 +50,8 @@ static int choose_key(struct taking *t, const struct gws_device *d, const struct
         memcpy(t->key + 32, key->y.p, 32);
     }
     if (shown && stored && memcmp(t->key, d->key, 64) != 0) {
-        (void)gwh_fail_reason(err, GW_ERR_KEY_UNKNOWN, "%s showed a certificate with another key than is stored",
-                              t->device);
-        return gwh_hint(err, "if the device has a new key: godwit device ... --key, or PATCH its key");
+        (void)gwh_fail_reason(err, GW_ERR_KEY_UNKNOWN, "%s showed another key than is stored", t->device);
+        return gwh_hint(err, "if it has a new key, an operator sets it: PATCH /api/v1/devices/%s", t->device);
     }
     if (!shown && !stored) {
         return gwh_fail_reason(err, GW_ERR_NO_KEY, "no key of %s is known: its reports cannot be verified", t->device);
