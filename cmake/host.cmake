@@ -35,7 +35,12 @@ gw_program(godwit-device SOURCES ports/posix/device_main.c LINK godwit-posix)
 gw_program(godwit-boot SOURCES ports/posix/boot_main.c LINK godwit-posix)
 
 # The distribution server: all but its main.
-gw_library(godwit-server GLOB server/*.c EXCLUDE "/main\\.c$" LINK godwit-posix godwit-host PkgConfig::SQLITE
+if(EXISTS ${CMAKE_SOURCE_DIR}/server/mqtt.c)
+  set(GW_NO_MQTT mqtt_none)
+else()
+  set(GW_NO_MQTT mqtt)
+endif()
+gw_library(godwit-server GLOB server/*.c EXCLUDE "/(main|${GW_NO_MQTT})\\.c$" LINK godwit-posix godwit-host PkgConfig::SQLITE
   PkgConfig::EVENT PkgConfig::INIH PkgConfig::MOSQUITTO OpenSSL::SSL Threads::Threads)
 target_include_directories(godwit-server ${GW_SCOPE_godwit-server} server)
 gw_program(godwitd SOURCES server/main.c LINK godwit-server)
@@ -99,3 +104,5 @@ endforeach()
 
 gw_program(patch_decode SOURCES bench/patch/decode.c LINK godwit-host DIR bench)
 gw_program(agents SOURCES bench/agent/agents.c LINK godwit-posix DIR bench)
+gw_program(server-client SOURCES bench/server/client.c LINK OpenSSL::SSL Threads::Threads DIR bench)
+target_compile_definitions(server-client PRIVATE _GNU_SOURCE)

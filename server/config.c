@@ -69,7 +69,7 @@ static const struct option door_options[] = {
     { NULL, "connections", NUMBER, DOOR(limits.connections), 1, 1000000, 8192, "Connections in all." },
     { NULL, "per_address", NUMBER, DOOR(limits.per_address), 1, 1000000, 256,
       "Connections of one address (of one /64 of IPv6)." },
-    { NULL, "per_minute", NUMBER, DOOR(limits.per_minute), 1, 100000, 60,
+    { NULL, "per_minute", NUMBER, DOOR(limits.per_minute), 1, 1000000000, 60,
       "Requests of one device in a minute; ranges of payloads do not count." },
 };
 

@@ -183,21 +183,13 @@ static void listen_to(struct gws_call *call)
         greet(v, l, last != NULL ? since : NULL);
 }
 
-void gws_events_stop(struct gws_server *s)
+void gws_events_free(struct gws_server *s)
 {
-    struct gws_events *v = s->events;
-    if (v == NULL)
+    if (s->events == NULL)
         return;
-    while (v->listeners != NULL) {
-        struct listener *l = v->listeners;
-        gws_stream_close(l->stream);
-        if (v->listeners == l) /* closed later, by http.c: it is none of ours any more */
-            break;
-    }
-    event_free(v->heartbeat);
+    event_free(s->events->heartbeat);
+    free(s->events);
     s->events = NULL;
-    if (v->listeners == NULL)
-        free(v);
 }
 
 const struct gws_route gws_api_events[] = {

@@ -206,7 +206,7 @@ static uint16_t port_of(evutil_socket_t fd)
 static int door_listen(struct gws_http_door *d, const char *listen, struct gwh_error *err)
 {
     struct sockaddr_storage sa;
-    int n;
+    int n = 0;
     if (listen_address(listen, &sa, &n, err) != GWH_OK)
         return err->exit;
     if (d->tls == NULL && !is_loopback((struct sockaddr *)&sa))

@@ -14,11 +14,11 @@
 #include <sys/stat.h>
 
 #include "args.h"
-#include "server.h"
+#include "resources.h"
 
 #define DRAIN_MS 20000u
 
-static const char *const door_names[4] = {"devices", "tokens", "payloads", "admin"};
+static const char *const door_names[4] = { "devices", "tokens", "payloads", "admin" };
 static struct gws_server server;
 
 static void log_failure(const char *event, const char *door, const struct gwh_error *err)
@@ -48,9 +48,9 @@ static SSL_CTX *door_tls(size_t i, struct gwh_error *err)
 
 static int open_door(size_t i, struct gwh_error *err)
 {
-    struct gws_door_config door = {.door = (enum gws_door)(1u << i),
-                                   .listen = server.config.door[i].listen,
-                                   .limits = server.config.door[i].limits};
+    struct gws_door_config door = { .door = (enum gws_door)(1u << i),
+                                    .listen = server.config.door[i].listen,
+                                    .limits = server.config.door[i].limits };
     uint16_t port;
     char text[8];
     door.tls = door_tls(i, err);
@@ -77,7 +77,7 @@ static int open_doors(struct gwh_error *err)
 
 static void reload_door(size_t i)
 {
-    struct gwh_error err = {0};
+    struct gwh_error err = { 0 };
     SSL_CTX *tls = door_tls(i, &err);
     if (err.exit != 0) {
         log_failure("reload-failed", door_names[i], &err);
@@ -120,6 +120,15 @@ static void on_reload(evutil_socket_t fd, short what, void *ctx)
             reload_door(i);
 }
 
+/* Every minute: what memory knows and the database does not yet. */
+static void on_minute(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    (void)ctx;
+    gws_seen_flush(&server, false);
+}
+
 /* ---- In order ---------------------------------------------------------------------------------------------------- */
 
 static int open_data(struct gwh_error *err)
@@ -145,8 +154,9 @@ static int open_all(struct gwh_error *err)
 
 static void close_all(void)
 {
-    gws_events_stop(&server);
     gws_http_free(server.http);
+    if (server.db != NULL && server.fleet != NULL)
+        gws_seen_flush(&server, true);
     if (server.mqtt != NULL)
         gws_mqtt_stop(&server);
     if (server.db != NULL)
@@ -154,23 +164,24 @@ static void close_all(void)
     gws_env_close(&server);
     if (server.fleet != NULL)
         gws_fleet_free(server.fleet);
+    gws_events_free(&server);
 }
 
 static void run_loop(void)
 {
     bool ending = false;
-    const struct {
-        int number;
-        event_callback_fn run;
-    } signals[3] = {{SIGTERM, on_end}, {SIGINT, on_end}, {SIGHUP, on_reload}};
-    struct event *events[3];
-    for (size_t i = 0; i < 3; i++) {
-        events[i] = evsignal_new(server.base, signals[i].number, signals[i].run, &ending);
-        evsignal_add(events[i], NULL);
-    }
+    const struct timeval minute = { 60, 0 };
+    struct event *events[] = {
+        evsignal_new(server.base, SIGTERM, on_end, &ending),
+        evsignal_new(server.base, SIGINT, on_end, &ending),
+        evsignal_new(server.base, SIGHUP, on_reload, NULL),
+        event_new(server.base, -1, EV_PERSIST, on_minute, NULL),
+    };
+    for (size_t i = 0; i < 4; i++)
+        event_add(events[i], i == 3 ? &minute : NULL);
     gws_log(&server, "ready", NULL);
     event_base_dispatch(server.base);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 4; i++)
         event_free(events[i]);
 }
 
@@ -223,14 +234,15 @@ static int run(const struct gwh_args *a, struct gwh_error *err)
 }
 
 static const struct gwh_option run_options[] = {
-    {"check", NULL, "read the configuration and what it names, say what is wrong, do not start", false, false},
-    GWH_OPTIONS_END};
-static const struct gwh_command commands[] = {
-    {NULL, "", "CONFIG", 1, 1, "runs the distribution server in the foreground", run_options,
-     "godwitd /etc/godwit/godwitd.conf", run},
-    {.verb = NULL}};
-static const struct gwh_command *const tables[] = {commands, NULL};
-static const struct gwh_program program = {"godwitd", "the distribution server of Godwit", tables};
+    { "check", NULL, "read the configuration and what it names, say what is wrong, do not start", false, false },
+    GWH_OPTIONS_END
+};
+static const struct gwh_command commands[] = { { NULL, "", "CONFIG", 1, 1,
+                                                 "runs the distribution server in the foreground", run_options,
+                                                 "godwitd /etc/godwit/godwitd.conf", run },
+                                               { .verb = NULL } };
+static const struct gwh_command *const tables[] = { commands, NULL };
+static const struct gwh_program program = { "godwitd", "the distribution server of Godwit", tables };
 
 int main(int argc, char **argv)
 {

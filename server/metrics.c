@@ -18,20 +18,20 @@ static _Atomic uint64_t counters[GWS_METRICS];
 static const struct {
     const char *name, *help;
 } described[GWS_METRICS] = {
-    [GWS_M_LOOKS] = {"looks_total", "Requests for an offer."},
-    [GWS_M_LOOKS_UNCHANGED] = {"looks_unchanged_total", "Of these, answered with 304."},
-    [GWS_M_LOOKS_NOTHING] = {"looks_nothing_total", "Of these, answered with 204."},
-    [GWS_M_PAYLOAD_REQUESTS] = {"payload_requests_total", "Requests for payloads or ranges of them."},
-    [GWS_M_PAYLOAD_BYTES] = {"payload_bytes_total", "Bytes of payloads that were asked for."},
-    [GWS_M_REPORTS] = {"reports_total", "Reports stored."},
-    [GWS_M_REPORTS_REFUSED] = {"reports_refused_total", "Reports refused: forged, replayed, malformed."},
-    [GWS_M_REFUSED] = {"refused_total", "Requests and connections refused."},
-    [GWS_M_NOTIFIED] = {"notified_total", "Notifications sent over MQTT."},
-    [GWS_M_CONNECTIONS] = {"connections_total", "Connections accepted."},
-    [GWS_M_HANDSHAKES] = {"handshakes_total", "TLS handshakes."},
-    [GWS_M_RESUMED] = {"handshakes_resumed_total", "Of these, of resumed sessions."},
-    [GWS_M_COMMITS] = {"commits_total", "Commits of the database."},
-    [GWS_M_CHANGES] = {"changes_total", "Changes committed."},
+    [GWS_M_LOOKS] = { "looks_total", "Requests for an offer." },
+    [GWS_M_LOOKS_UNCHANGED] = { "looks_unchanged_total", "Of these, answered with 304." },
+    [GWS_M_LOOKS_NOTHING] = { "looks_nothing_total", "Of these, answered with 204." },
+    [GWS_M_PAYLOAD_REQUESTS] = { "payload_requests_total", "Requests for payloads or ranges of them." },
+    [GWS_M_PAYLOAD_BYTES] = { "payload_bytes_total", "Bytes of payloads that were asked for." },
+    [GWS_M_REPORTS] = { "reports_total", "Reports stored." },
+    [GWS_M_REPORTS_REFUSED] = { "reports_refused_total", "Reports refused: forged, replayed, malformed." },
+    [GWS_M_REFUSED] = { "refused_total", "Requests and connections refused." },
+    [GWS_M_NOTIFIED] = { "notified_total", "Notifications sent over MQTT." },
+    [GWS_M_CONNECTIONS] = { "connections_total", "Connections accepted." },
+    [GWS_M_HANDSHAKES] = { "handshakes_total", "TLS handshakes." },
+    [GWS_M_RESUMED] = { "handshakes_resumed_total", "Of these, of resumed sessions." },
+    [GWS_M_COMMITS] = { "commits_total", "Commits of the database." },
+    [GWS_M_CHANGES] = { "changes_total", "Changes committed." },
 };
 
 void gws_count(enum gws_metric m, uint64_t n)
@@ -67,7 +67,7 @@ static void run_metrics(struct gws_call *call)
     }
     print(f, call->server);
     if (fclose(f) == 0)
-        gws_answer(call, 200, "text/plain; version=0.0.4", (struct gw_span){(const uint8_t *)text, n});
+        gws_answer(call, 200, "text/plain; version=0.0.4", (struct gw_span){ (const uint8_t *)text, n });
     else
         gws_answer_error(call, 503, "busy", "no memory");
     free(text);
@@ -87,23 +87,23 @@ static void run_ready(struct gws_call *call)
 }
 
 const struct gws_route gws_metrics_routes[] = {
-    {.doors = GWS_DOOR_ADMIN,
-     .method = "GET",
-     .pattern = "/metrics",
-     .role = GWS_ROLE_VIEWER,
-     .run = run_metrics,
-     .summary = "Counters and gauges, in Prometheus' text format"},
-    {.doors = GWS_DOOR_ADMIN,
-     .method = "GET",
-     .pattern = "/healthz",
-     .role = GWS_ROLE_ANYBODY,
-     .run = run_health,
-     .summary = "200: the process runs"},
-    {.doors = GWS_DOOR_ADMIN,
-     .method = "GET",
-     .pattern = "/readyz",
-     .role = GWS_ROLE_ANYBODY,
-     .run = run_ready,
-     .summary = "200: requests are served; 503: not now"},
-    {.method = NULL},
+    { .doors = GWS_DOOR_ADMIN,
+      .method = "GET",
+      .pattern = "/metrics",
+      .role = GWS_ROLE_VIEWER,
+      .run = run_metrics,
+      .summary = "Counters and gauges, in Prometheus' text format" },
+    { .doors = GWS_DOOR_ADMIN,
+      .method = "GET",
+      .pattern = "/healthz",
+      .role = GWS_ROLE_ANYBODY,
+      .run = run_health,
+      .summary = "200: the process runs" },
+    { .doors = GWS_DOOR_ADMIN,
+      .method = "GET",
+      .pattern = "/readyz",
+      .role = GWS_ROLE_ANYBODY,
+      .run = run_ready,
+      .summary = "200: requests are served; 503: not now" },
+    { .method = NULL },
 };

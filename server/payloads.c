@@ -73,7 +73,7 @@ static int apply_key(struct gws_change *c, sqlite3 *db)
     if (RAND_bytes(k->key, sizeof k->key) != 1)
         return gwh_fail(&c->err, GWH_IO, "no random numbers");
     int result = gws_exec(db, &c->err, "INSERT OR IGNORE INTO setting(name, value) VALUES('link_key', ?)", "b",
-                          (struct gw_span){k->key, sizeof k->key});
+                          (struct gw_span){ k->key, sizeof k->key });
     if (result == GWH_OK)
         result = gws_query(db, &c->err, take_key, k->key, "SELECT value FROM setting WHERE name = 'link_key'", "");
     return result;
@@ -86,7 +86,7 @@ static void key_done(struct gws_change *c)
 
 int gws_payload_key(struct gws_server *s, struct gwh_error *err)
 {
-    struct key_change k = {.change = {.apply = apply_key, .done = key_done}};
+    struct key_change k = { .change = { .apply = apply_key, .done = key_done } };
     gws_db_submit(s->db, &k.change);
     while (!k.done)
         event_base_loop(s->base, EVLOOP_ONCE);
@@ -134,12 +134,12 @@ static void run_payload(struct gws_call *call)
 }
 
 const struct gws_route gws_payload_routes[] = {
-    {.doors = GWS_DOOR_PAYLOADS | GWS_DOOR_DEVICES | GWS_DOOR_TOKENS,
-     .method = "GET",
-     .pattern = "/payloads/{}",
-     .unmetered = true,
-     .run = run_payload,
-     .summary = "A payload by its SHA-256; single ranges",
-     .query = "expires=,mac="},
-    {.method = NULL},
+    { .doors = GWS_DOOR_PAYLOADS | GWS_DOOR_DEVICES | GWS_DOOR_TOKENS,
+      .method = "GET",
+      .pattern = "/payloads/{}",
+      .unmetered = true,
+      .run = run_payload,
+      .summary = "A payload by its SHA-256; single ranges",
+      .query = "expires=,mac=" },
+    { .method = NULL },
 };

@@ -101,8 +101,7 @@ int gws_audit(sqlite3 *db, struct gwh_error *err, const char *who, const char *w
 
 /* type: "report", "rollout", "device", "release"; takes the reference. */
 void gws_event(struct gws_server *s, const char *type, json_t *data);
-/* All listeners are let go; before http is freed. */
-void gws_events_stop(struct gws_server *s);
+void gws_events_free(struct gws_server *s); /* after gws_http_free(): nobody listens any more */
 
 /* ---- metrics.c --------------------------------------------------------------------------------------------------- */
 
