@@ -12,11 +12,12 @@ static const struct gws_field class_fields[] = {
     {.name = "id", GWS_HEX, GWS_REQUIRED, 16, 16, .summary = "made from vendor and name (SPEC.md, section 1)"},
     {.name = "vendor", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
     {.name = "name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
-    {.name = "created", GWS_NUMBER, 0, 0, INT64_MAX},
-    {.name = "head_serial", GWS_NUMBER, 0, 0, UINT32_MAX, .summary = "of the channel head; 0: there is none"},
+    {.name = "created", GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX},
+    {.name = "head", GWS_OBJECT, GWS_REQUIRED | GWS_NULL, .summary = "the channel head, in words; null: there is none"},
+    {.name = "devices", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX, .summary = "how many there are of it"},
     {.name = NULL},
 };
-static const struct gws_schema class_schema = {.name = "Class", .fields = class_fields, .open = true};
+static const struct gws_schema class_schema = {.name = "Class", .fields = class_fields};
 static const struct gws_field page_fields[] = {
     {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &class_schema},
     {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
@@ -31,9 +32,11 @@ static const struct gws_field new_fields[] = {
 static const struct gws_schema new_schema = {.name = "NewClass", .fields = new_fields};
 static const struct gws_field made_fields[] = {
     {.name = "id", GWS_HEX, GWS_REQUIRED, 16, 16},
+    {.name = "vendor", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
+    {.name = "name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
     {.name = NULL},
 };
-static const struct gws_schema made_schema = {.name = "MadeClass", .fields = made_fields, .open = true};
+static const struct gws_schema made_schema = {.name = "MadeClass", .fields = made_fields};
 static const struct gws_field head_fields[] = {
     {.name = "serial", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX},
     {.name = NULL},

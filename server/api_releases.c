@@ -28,15 +28,27 @@ static const struct gws_field payload_fields[] = {
     {.name = NULL},
 };
 static const struct gws_schema payload_schema = {.name = "Payload", .fields = payload_fields};
+static const struct gws_field stored_fields[] = {
+    {.name = "name", GWS_HEX, GWS_REQUIRED, 32, 32, .summary = "SHA-256 of its bytes"},
+    {.name = "size", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX},
+    {.name = "whole", GWS_BOOL, GWS_REQUIRED, .summary = "all of it is there, and was checked"},
+    {.name = NULL},
+};
+static const struct gws_schema stored_schema = {.name = "StoredPayload", .fields = stored_fields};
 static const struct gws_field release_fields[] = {
     {.name = "digest", GWS_HEX, GWS_REQUIRED, 32, 32},
     {.name = "class", GWS_HEX, GWS_REQUIRED, 16, 16},
+    {.name = "epoch", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX},
+    {.name = "sequence", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX},
     {.name = "version", GWS_TEXT, GWS_REQUIRED, 0, 64},
     {.name = "state", GWS_WORD, GWS_REQUIRED, .words = "uploading|ready|withdrawn"},
-    {.name = "payloads", GWS_LIST, 0, 0, 256, .of = &payload_schema},
+    {.name = "created", GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX},
+    {.name = "creator", GWS_TEXT, GWS_REQUIRED, 0, GWS_NAME_MAX},
+    {.name = "grants", GWS_NUMBER, GWS_REQUIRED, 0, GWH_GRANTS_MAX},
+    {.name = "payloads", GWS_LIST, 0, 0, 256, .of = &stored_schema, .summary = "of a single release"},
     {.name = NULL},
 };
-static const struct gws_schema release_schema = {.name = "Release", .fields = release_fields, .open = true};
+static const struct gws_schema release_schema = {.name = "Release", .fields = release_fields};
 static const struct gws_field page_fields[] = {
     {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &release_schema},
     {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
@@ -55,17 +67,18 @@ static const struct gws_field begun_fields[] = {
     {.name = "payloads", GWS_LIST, GWS_REQUIRED, 0, 256, .of = &payload_schema},
     {.name = NULL},
 };
-static const struct gws_schema begun_schema = {.name = "BegunRelease", .fields = begun_fields, .open = true};
+static const struct gws_schema begun_schema = {.name = "BegunRelease", .fields = begun_fields};
 static const struct gws_field put_fields[] = {
     {.name = "there", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX, .summary = "bytes that are there, and stay"},
     {.name = NULL},
 };
-static const struct gws_schema put_schema = {.name = "Uploaded", .fields = put_fields, .open = true};
+static const struct gws_schema put_schema = {.name = "Uploaded", .fields = put_fields};
 static const struct gws_field finished_fields[] = {
-    {.name = "digest", GWS_HEX, 0, 32, 32},
+    {.name = "digest", GWS_HEX, GWS_REQUIRED, 32, 32},
+    {.name = "state", GWS_WORD, GWS_REQUIRED, .words = "ready"},
     {.name = NULL},
 };
-static const struct gws_schema finished_schema = {.name = "FinishedRelease", .fields = finished_fields, .open = true};
+static const struct gws_schema finished_schema = {.name = "FinishedRelease", .fields = finished_fields};
 
 static void list(struct gws_call *call)
 {

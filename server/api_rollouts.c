@@ -32,14 +32,20 @@ static const struct gws_schema target_schema = {.name = "Target", .fields = targ
 static const struct gws_field rollout_fields[] = {
     {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, 64},
     {.name = "name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
+    {.name = "class", GWS_HEX, GWS_REQUIRED, 16, 16},
     {.name = "release", GWS_HEX, GWS_REQUIRED, 32, 32},
+    {.name = "version", GWS_TEXT, GWS_REQUIRED, 0, 64, .summary = "of the release"},
+    {.name = "created", GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX},
+    {.name = "creator", GWS_TEXT, GWS_REQUIRED, 0, GWS_NAME_MAX},
+    {.name = "started", GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX, .summary = "0: not yet"},
+    {.name = "ended", GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX, .summary = "0: not yet"},
     {.name = "state", GWS_WORD, GWS_REQUIRED, .words = "draft|running|paused|aborted|done"},
     {.name = "target", GWS_OBJECT, GWS_REQUIRED, .of = &target_schema},
     {.name = "priority", GWS_NUMBER, GWS_REQUIRED, -1000, 1000},
     {.name = "devices", GWS_OBJECT, 0, .of = &count_schema, .summary = "empty for one that has ended"},
     {.name = NULL},
 };
-static const struct gws_schema rollout_schema = {.name = "Rollout", .fields = rollout_fields, .open = true};
+static const struct gws_schema rollout_schema = {.name = "Rollout", .fields = rollout_fields};
 static const struct gws_field page_fields[] = {
     {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &rollout_schema},
     {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
@@ -56,14 +62,16 @@ static const struct gws_field new_fields[] = {
 static const struct gws_schema new_schema = {.name = "NewRollout", .fields = new_fields};
 static const struct gws_field made_fields[] = {
     {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, 64},
+    {.name = "state", GWS_WORD, GWS_REQUIRED, .words = "draft"},
     {.name = NULL},
 };
-static const struct gws_schema made_schema = {.name = "MadeRollout", .fields = made_fields, .open = true};
+static const struct gws_schema made_schema = {.name = "MadeRollout", .fields = made_fields};
 static const struct gws_field state_fields[] = {
-    {.name = "state", GWS_WORD, 0, .words = "draft|running|paused|aborted|done"},
+    {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, 64},
+    {.name = "state", GWS_WORD, GWS_REQUIRED, .words = "draft|running|paused|aborted|done"},
     {.name = NULL},
 };
-static const struct gws_schema state_schema = {.name = "RolloutState", .fields = state_fields, .open = true};
+static const struct gws_schema state_schema = {.name = "RolloutState", .fields = state_fields};
 static const struct gws_field member_fields[] = {
     {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, GW_DEVICE_ID_MAX},
     {.name = "state", GWS_WORD, GWS_REQUIRED, .words = "confirmed|staged|failed|offered|silent|other"},
