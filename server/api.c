@@ -56,8 +56,8 @@ static void answer_error(struct gws_call *call, int status, const char *code, co
         tree = json_pack("{s:s, s:s}", "error", code, "message", "this was refused");
     if (hint != NULL && hint[0] != '\0')
         (void)json_object_set_new(tree, "hint", json_string(hint));
-    if (more != NULL)
-        (void)json_object_update_missing(tree, (json_t *)more);
+    if (more != NULL) /* nothing else of what a change that failed had made */
+        (void)json_object_set(tree, "there", json_object_get(more, "there"));
     gws_answer_json(call, status, tree);
 }
 

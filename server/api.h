@@ -67,8 +67,7 @@ extern const char *const gws_role_names[];
 struct gws_hints {
     const char *missing, *conflict;
 };
-/* By exit code and reason: 400, 404, 409, 503, 500. `more`: other members of the error object; not taken; may be NULL.
- */
+/* By exit code and reason: 400, 404, 409, 503, 507, 500. `more`: has "there", for the error object, or is NULL. */
 void gws_api_failed(struct gws_call *call, const struct gwh_error *err, const struct gws_hints *hints,
                     const json_t *more);
 /* Answers 200 with the tree, which it takes, or with the error if it is NULL. */

@@ -13,14 +13,40 @@ static const struct gws_hints hints = {
     "`godwit device show ID` shows what is known of it",
 };
 
+#define REPORTED                                                                                                       \
+    {.name = "state", GWS_WORD, GWS_REQUIRED | GWS_NULL, .words = STATES, .summary = "of its last report"},            \
+        {.name = "reason", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 1, 40},                                                  \
+    {                                                                                                                  \
+        .name = "about", GWS_ORDER, GWS_REQUIRED | GWS_NULL, .summary = "the release that it speaks of"                \
+    }
+#define COUNTED(text, help)                                                                                            \
+    {                                                                                                                  \
+        .name = text, GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX, .summary = help                                          \
+    }
+
 static const struct gws_field device_fields[] = {
     {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, GW_DEVICE_ID_MAX},
     {.name = "class", GWS_HEX, GWS_REQUIRED, 16, 16},
     {.name = "enabled", GWS_BOOL, GWS_REQUIRED},
+    {.name = "key", GWS_HEX, GWS_REQUIRED | GWS_NULL, 64, 64, .summary = "that signs its reports; null: not known"},
+    {.name = "token", GWS_BOOL, GWS_REQUIRED, .summary = "it has one"},
+    {.name = "origin", GWS_WORD, GWS_REQUIRED, .words = "import|certificate"},
     {.name = "tags", GWS_TEXTS, GWS_REQUIRED, 0, GWS_TAGS_MAX},
+    REPORTED,
+    {.name = "running", GWS_ORDER, GWS_REQUIRED | GWS_NULL},
+    {.name = "version", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 1, 64, .summary = "of what it runs, if that is here"},
+    COUNTED("created", NULL),
+    COUNTED("counter", "of its last report"),
+    COUNTED("hardware", NULL),
+    COUNTED("bootloader", NULL),
+    COUNTED("trust_version", NULL),
+    COUNTED("head_serial", NULL),
+    COUNTED("seen", "0: never"),
+    COUNTED("reported", "0: never"),
+    {.name = "new_token", GWS_TEXT, 0, 1, GWS_TOKEN_MAX, .summary = "after PATCH with token: shown this once"},
     {.name = NULL},
 };
-static const struct gws_schema device_schema = {.name = "Device", .fields = device_fields, .open = true};
+static const struct gws_schema device_schema = {.name = "Device", .fields = device_fields};
 static const struct gws_field page_fields[] = {
     {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &device_schema},
     {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
@@ -43,7 +69,18 @@ static const struct gws_field import_fields[] = {
     {.name = NULL},
 };
 static const struct gws_schema import_schema = {.name = "Import", .fields = import_fields};
-static const struct gws_schema imported_schema = {.name = "Imported", .open = true};
+static const struct gws_field given_fields[] = {
+    {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, GW_DEVICE_ID_MAX},
+    {.name = "token", GWS_TEXT, GWS_REQUIRED, 1, GWS_TOKEN_MAX, .summary = "shown this once"},
+    {.name = NULL},
+};
+static const struct gws_schema given_schema = {.name = "DeviceToken", .fields = given_fields};
+static const struct gws_field imported_fields[] = {
+    {.name = "devices", GWS_NUMBER, GWS_REQUIRED, 1, GWS_IMPORT_MAX},
+    {.name = "tokens", GWS_LIST, GWS_REQUIRED, 0, GWS_IMPORT_MAX, .of = &given_schema},
+    {.name = NULL},
+};
+static const struct gws_schema imported_schema = {.name = "Imported", .fields = imported_fields};
 
 static const struct gws_field patch_fields[] = {
     {.name = "enabled", GWS_BOOL, 0},
@@ -56,13 +93,16 @@ static const struct gws_field patch_fields[] = {
 static const struct gws_schema patch_schema = {.name = "DevicePatch", .fields = patch_fields};
 
 static const struct gws_field report_fields[] = {
+    {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, 24},
     {.name = "counter", GWS_NUMBER, GWS_REQUIRED, 1, UINT32_MAX},
     {.name = "received", GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX},
-    {.name = "state", GWS_TEXT, GWS_REQUIRED, 1, 20},
+    REPORTED,
+    COUNTED("bytes", "of payloads, read for it"),
+    COUNTED("again", "of them, read twice"),
     {.name = "cose", GWS_BASE64, GWS_REQUIRED, 1, GW_REPORT_MAX, .summary = "as it came"},
     {.name = NULL},
 };
-static const struct gws_schema report_schema = {.name = "Report", .fields = report_fields, .open = true};
+static const struct gws_schema report_schema = {.name = "Report", .fields = report_fields};
 static const struct gws_field reports_fields[] = {
     {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &report_schema},
     {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},
@@ -94,9 +134,23 @@ static void show(struct gws_call *call)
     gws_api_show(call, gws_device_show(gws_db_reader(call->server->db), call->argument[0], &err), &err, &hints);
 }
 
+/* The device as it is now, and its token if it got one. */
+static void show_changed(struct gws_call *call, struct gws_edit *e)
+{
+    struct gwh_error err = {0};
+    json_t *o = gws_device_show(gws_db_reader(call->server->db), e->object, &err);
+    json_t *token = json_object_get(e->answer, "token");
+    if (o == NULL) /* deleted meanwhile */
+        return;
+    if (token != NULL)
+        (void)json_object_set(o, "new_token", token);
+    json_decref(e->answer);
+    e->answer = o;
+}
+
 static void patch(struct gws_call *call)
 {
-    static const struct gws_api_edit how = {.run = gws_device_patch, 200, "device", "changed", &hints};
+    static const struct gws_api_edit how = {.run = gws_device_patch, 200, "device", "changed", &hints, show_changed};
     json_t *body = gws_api_body(call, &patch_schema);
     if (body != NULL)
         gws_api_edit(call, &how, call->argument[0], body);
@@ -108,15 +162,23 @@ static void delete(struct gws_call *call)
     gws_api_edit(call, &how, call->argument[0], NULL);
 }
 
+/* False: 404 was answered. */
+static bool is_known(struct gws_call *call)
+{
+    struct gwh_error err = {0};
+    if (gws_fleet_device(call->server->fleet, call->argument[0]) != NULL)
+        return true;
+    (void)gws_refuse(&err, GWS_NOT_FOUND, "there is no such device");
+    gws_api_failed(call, &err, &hints, NULL);
+    return false;
+}
+
 static void why(struct gws_call *call)
 {
     struct gwh_error err = {0};
     struct gws_server *s = call->server;
-    if (gws_fleet_device(s->fleet, call->argument[0]) == NULL) {
-        (void)gws_refuse(&err, GWS_NOT_FOUND, "there is no device %s", call->argument[0]);
-        gws_api_failed(call, &err, &hints, NULL);
+    if (!is_known(call))
         return;
-    }
     gws_api_show(call, gws_fleet_why(s->fleet, gws_db_reader(s->db), call->argument[0], gws_now(), &err), &err, &hints);
 }
 
@@ -126,7 +188,7 @@ static int run_retry(struct gws_edit *e, sqlite3 *db)
     bool found = false;
     int x = gws_number(db, &e->change.err, &one, &found, "SELECT 1 FROM device WHERE id = ?", "t", e->object);
     if (x == GWH_OK && !found)
-        return gws_refuse(&e->change.err, GWS_NOT_FOUND, "there is no device %s", e->object);
+        return gws_refuse(&e->change.err, GWS_NOT_FOUND, "there is no such device");
     return x == GWH_OK ? gws_edit_audit(e, db, "device notified", e->object, NULL) : x;
 }
 
@@ -152,12 +214,17 @@ static void reports(struct gws_call *call)
 {
     struct gwh_error err = {0};
     struct gws_page page;
-    if (gws_api_page(call, &page))
+    if (is_known(call) && gws_api_page(call, &page))
         gws_api_show(call, gws_device_reports(gws_db_reader(call->server->db), call->argument[0], &page, &err), &err,
                      &hints);
 }
 
 static const struct gws_field why_fields[] = {
+    {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, GW_DEVICE_ID_MAX},
+    {.name = "words", GWS_TEXTS, GWS_REQUIRED, 1, 4096, .summary = "for people"},
+    {.name = "rollouts", GWS_LIST, GWS_REQUIRED, 0, 100000, .summary = "each with serves and reason"},
+    {.name = "offer", GWS_OBJECT, GWS_REQUIRED, .summary = "what a look of it gets now"},
+    {.name = "plan", GWS_OBJECT, 0, .summary = "what its own planner makes of the release"},
     {.name = NULL},
 };
 static const struct gws_schema why_schema = {.name = "Why", .fields = why_fields, .open = true};

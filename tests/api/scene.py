@@ -56,6 +56,7 @@ class Keys:
         Path("v1.bin").write_bytes(noise)
         Path("v2.bin").write_bytes(noise[:9000] + b"mended" + noise[9000:])
         Path("v3.bin").write_bytes(os.urandom(20_000))
+        self.serial = 10
         self.release("rel-1.0", "1.0.0", "v1.bin")
         self.release("rel-1.1", "1.1.0", "v2.bin", "--delta-from", "rel-1.0", "--with", "group.pem")
         self.release("rel-2.0", "2.0.0", "v3.bin")
@@ -66,13 +67,14 @@ class Keys:
                "--distributor", "distributor.pem", "--version", version, "--epoch", 1, "-o", out, *more)
         return out
 
-    @staticmethod
-    def release(folder, version, image, *more, key="author", head=(), names=CLASS):
+    def release(self, folder, version, image, *more, key="author", head=(), names=CLASS):
         godwit("godwit", "release", "build", image, "--version", version, *names, "--frame-size", FRAME,
                "--encrypt-to", "group.pub.pem", "-o", folder, *more)
         godwit("godwit", "release", "sign", folder, "--key", f"{key}.pem")
         if head is not None:
-            godwit("godwit", "release", "head", folder, "--key", "distributor.pem", *head)
+            godwit("godwit", "release", "head", folder, "--key", "distributor.pem", "--serial", self.serial,
+                   *head)
+            self.serial += 1
         return folder
 
 
@@ -109,9 +111,9 @@ next_look = 5
 {options}
 [devices]
 listen = 127.0.0.1:0
-certificate = {cert}
-key = {key}
-client_ca = {pki.ca}
+certificate = {Path(cert).resolve()}
+key = {Path(key).resolve()}
+client_ca = {Path(pki.ca).resolve()}
 per_minute = 1000
 [tokens]
 listen = 127.0.0.1:0
