@@ -6,6 +6,7 @@ ended by its id. Ends with `N passed, N failed`.
 """
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 
@@ -15,6 +16,10 @@ os.environ.setdefault("GODWIT_TMP", "/tmp/godwit-api")
 Path(os.environ["GODWIT_TMP"]).mkdir(parents=True, exist_ok=True)
 os.chdir(os.environ["GODWIT_TMP"])
 import cases_access  # noqa: E402
+import cases_events  # noqa: E402
+import cases_fleet  # noqa: E402
+import cases_releases  # noqa: E402
+import cases_reports  # noqa: E402
 import cases_requests  # noqa: E402
 import cases_uploads  # noqa: E402
 import schema  # noqa: E402
@@ -38,27 +43,51 @@ def declared(t, server, document):
             t.holds(f"{method} {path} answered {good}", (method, path, good) in asked)
 
 
+def in_order(t, server, keys, pki):
+    """The cases; each leaves to the next what it made."""
+    made = {}
+
+    def uploads():
+        made["old"] = cases_uploads.run(t, server, pki)
+
+    def fleet():
+        made["class"] = server.get("/api/v1/classes").json["items"][0]["id"]
+        cases_fleet.run(t, server, made["class"], made["old"])
+
+    def events():
+        made["later"] = cases_events.run(t, server)
+
+    return [("uploads", uploads), ("fleet", fleet), ("events", events),
+            ("reports", lambda: cases_reports.run(t, server, pki, made["class"])),
+            ("requests", lambda: cases_requests.run(t, server, made["document"])),
+            ("access", lambda: cases_access.run(t, server, made["document"])),
+            ("releases", lambda: cases_releases.run(t, keys, pki)),
+            ("no bundle", lambda: cases_releases.unverifiable(t, pki)),
+            ("later", lambda: made["later"]())], made
+
+
+def run_all(t, server, cases):
+    for name, case in cases:
+        before, start = (t.passed, t.failed), time.monotonic()
+        try:
+            case()
+        except Exception:
+            t.holds(name, False, traceback.format_exc())
+        print(f"{name}: {t.passed - before[0]} passed, {t.failed - before[1]} failed, "
+              f"{time.monotonic() - start:.1f} s", flush=True)
+
+
 def main():
     t = Score()
     keys, pki = Keys(), Pki("pki")
     server = Server("srv", pki)
-    cases = [
-        ("uploads", lambda: cases_uploads.run(t, server, pki)),
-        ("requests", lambda: cases_requests.run(t, server, document)),
-        ("access", lambda: cases_access.run(t, server, document)),
-    ]
     try:
         server.first()
-        document = server.get("/api/v1/openapi.json").json
+        cases, made = in_order(t, server, keys, pki)
+        made["document"] = server.get("/api/v1/openapi.json").json
         t.equal("class", server.post("/api/v1/classes", {"vendor": "example.com", "name": "sensor-c3"}).status, 201)
-        for name, case in cases:
-            before = t.failed
-            try:
-                case()
-            except Exception:
-                t.holds(name, False, traceback.format_exc())
-            print(f"{name}: {t.passed} passed so far, {t.failed - before} failed here", flush=True)
-        declared(t, server, document)
+        run_all(t, server, cases)
+        declared(t, server, made["document"])
         t.equal("ends in order", server.stop(), 0)
     finally:
         if server.process and server.process.poll() is None:
