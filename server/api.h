@@ -23,7 +23,7 @@ enum gws_type {
     GWS_OBJECT,  /* of this schema; NULL: any object */
     GWS_LIST,    /* of objects of this schema; least, most: items */
     GWS_TEXTS,   /* list of texts; least, most: items. Their lengths are for the resource to check */
-    GWS_NUMBERS, /* object of any names, each a number: counts */
+    GWS_ANY,     /* any value */
     GWS_OCTETS,  /* not JSON: the body itself */
     GWS_LINES,   /* not JSON: text/plain, text/event-stream */
 };

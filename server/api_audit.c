@@ -11,7 +11,7 @@ static const struct gws_field entry_fields[] = {
     {.name = "who", GWS_TEXT, GWS_REQUIRED, 0, GWS_NAME_MAX, .summary = "name of the token"},
     {.name = "what", GWS_TEXT, GWS_REQUIRED, 1, 64},
     {.name = "object", GWS_TEXT, GWS_REQUIRED, 0, 255},
-    {.name = "detail", GWS_OBJECT, 0},
+    {.name = "detail", GWS_ANY, 0, .summary = "what was asked, as JSON"},
     {.name = NULL},
 };
 static const struct gws_schema entry_schema = {.name = "AuditEntry", .fields = entry_fields};

@@ -41,7 +41,10 @@ static bool ranks_above(const struct fleet_rollout *a, const struct fleet_rollou
     if (a->priority != b->priority) {
         return a->priority > b->priority;
     }
-    return a->started != b->started ? a->started > b->started : strcmp(a->id, b->id) > 0;
+    if (a->started != b->started) {
+        return a->started > b->started;
+    }
+    return a->turn != b->turn ? a->turn > b->turn : strcmp(a->id, b->id) > 0;
 }
 
 const struct fleet_rollout *fleet_pick(const struct gws_fleet *f, const struct gws_device *d)

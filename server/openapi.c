@@ -79,8 +79,8 @@ static json_t *value_schema(json_t *schemas, const struct gws_field *f)
         return order_schema();
     case GWS_OBJECT:
         return reference(schemas, f->of);
-    case GWS_NUMBERS:
-        return json_pack("{s:s, s:{s:s}}", "type", "object", "additionalProperties", "type", "integer");
+    case GWS_ANY:
+        return json_object();
     case GWS_LIST:
     case GWS_TEXTS:
         return list_schema(schemas, f);

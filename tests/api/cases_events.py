@@ -1,6 +1,7 @@
 """Server-sent events: in order, resumed, bounded, and no longer than the token."""
 import http.client
 import json
+import socket
 import threading
 import time
 
@@ -13,6 +14,8 @@ class Listener:
         headers = {"Authorization": f"Bearer {token or server.tokens['viewer']}"}
         if last is not None:
             headers["Last-Event-ID"] = str(last)
+        self.connection.connect()
+        self.socket = self.connection.sock
         self.connection.request("GET", "/api/v1/events", headers=headers)
         self.reply = self.connection.getresponse()
         self.status, self.events, self.ended, self.last = self.reply.status, [], False, None
@@ -44,7 +47,10 @@ class Listener:
         return self.events
 
     def close(self):
-        self.connection.close()
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
 
 
 def change(server, i):
