@@ -197,6 +197,17 @@ json_t *gws_audit_list(sqlite3 *db, const struct gws_page *page, struct gwh_erro
 
 /* ---- Reports (reports.c) ----------------------------------------------------------------------------------------- */
 
+/* One that was verified by `key`, into the database: in a transaction. GWS_REPLAY: its counter does not grow. */
+struct gws_storing {
+    const char *device;
+    const uint8_t *key; /* 64 bytes: x || y */
+    struct gw_span cose;
+    const struct gw_report *report;
+    int64_t now;
+    bool repeated; /* told: it was there already */
+};
+int gws_report_store(struct gws_storing *t, sqlite3 *db, struct gwh_error *err);
+
 /* Verifies every stored report by the key of its device, and that the columns say what it says. `each`: of those that
  * are not so; why is one line. */
 struct gws_audited {

@@ -1,5 +1,5 @@
 /*
- * test_dbfaults.c - a disk that fails at any write, sync or open, one that is full, and a power loss at any moment: what
+ * test_dbfaults.c - a disk that fails at any write, sync or open, one that is full, a power loss at any moment: what
  * was acknowledged is there afterwards, what was not is there as a whole or not at all, and nothing is damaged.
  */
 #include <setjmp.h>

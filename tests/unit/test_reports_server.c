@@ -238,7 +238,7 @@ static void a_disabled_device_is_refused(void **state)
     struct gwh_error err = {0};
     struct gw_report r = t_report_of("dev-1", 1, GW_REPORT_STAGED, 41);
     (void)state;
-    t_server_sql(&s, "UPDATE device SET enabled = 0 WHERE id = 'dev-1'"); /* memory does not know yet: the writer does */
+    t_server_sql(&s, "UPDATE device SET enabled = 0 WHERE id = 'dev-1'"); /* memory does not know yet */
     assert_int_equal(send_report("dev-1", &s.w.device_key, r, &reason), GWH_REFUSED);
     assert_int_equal(gws_fleet_reload_device(server.fleet, s.db, "dev-1", &err), GWH_OK);
     assert_int_equal(send_report("dev-1", &s.w.device_key, r, &reason), GWH_REFUSED);
