@@ -56,7 +56,7 @@ static const struct gws_field new_fields[] = {
     {.name = "name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
     {.name = "release", GWS_HEX, GWS_REQUIRED, 32, 32},
     {.name = "target", GWS_OBJECT, GWS_REQUIRED, .of = &target_schema, .summary = "one of its members"},
-    {.name = "priority", GWS_NUMBER, 0, -1000, 1000, .summary = "of those that hold a device, the highest serves it; 0"},
+    {.name = "priority", GWS_NUMBER, 0, -1000, 1000, .summary = "the highest serves a device; 0"},
     {.name = NULL},
 };
 static const struct gws_schema new_schema = {.name = "NewRollout", .fields = new_fields};
@@ -85,7 +85,7 @@ static const struct gws_field members_fields[] = {
 };
 static const struct gws_schema members_schema = {.name = "RolloutDevices", .fields = members_fields};
 static const struct gws_field plan_fields[] = {
-    {.name = "devices", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX, .summary = "that the target holds and that are enabled"},
+    {.name = "devices", GWS_NUMBER, GWS_REQUIRED, 0, UINT32_MAX, .summary = "that are enabled, in the target"},
     {.name = "bytes", GWS_NUMBER, GWS_REQUIRED, 0, INT64_MAX, .summary = "that all of them would fetch"},
     {.name = NULL},
 };

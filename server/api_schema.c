@@ -1,5 +1,5 @@
 /*
- * api_schema.c - does a JSON value have the form of a schema? Strictly: unknown names, other types, sizes out of bounds.
+ * api_schema.c - does a JSON value have the form of a schema? Strictly: unknown names, other types, wrong sizes.
  *
  * Keeps true: what is accepted has no name that the table does not list, and every text and list is within its bounds;
  * the sentence of a refusal names the field. It does not know what fields mean: the resources look at that.
@@ -107,7 +107,7 @@ static bool check_word(const struct gws_field *f, const json_t *v, const struct 
 {
     const char *text = json_string_value(v);
     char what[160];
-    size_t n = text == NULL ? 0 : strlen(text);
+    size_t n = text == NULL || strchr(text, '|') != NULL ? 0 : strlen(text);
     for (const char *p = f->words; n > 0 && p != NULL; p = strchr(p, '|') == NULL ? NULL : strchr(p, '|') + 1)
         if (strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0'))
             return true;

@@ -145,7 +145,8 @@ static struct listener *listener_new(struct gws_call *call, struct gws_events *v
 {
     const char *token = gws_header(call, "Authorization");
     struct listener *l = calloc(1, sizeof *l);
-    if (l == NULL || token == NULL || gws_token_hash(token + strlen("Bearer "), l->hash) != GWH_OK) {
+    if (l == NULL || token == NULL || strncasecmp(token, "Bearer ", 7) != 0 ||
+        gws_token_hash(token + 7, l->hash) != GWH_OK) {
         free(l);
         return NULL;
     }

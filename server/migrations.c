@@ -50,7 +50,8 @@ static const char first[] =
     "CREATE TABLE rollout(id TEXT PRIMARY KEY, name TEXT NOT NULL, class BLOB NOT NULL REFERENCES class(id),"
     " release BLOB NOT NULL REFERENCES release(digest), target TEXT NOT NULL, priority INTEGER NOT NULL DEFAULT 0,"
     " state INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, creator TEXT NOT NULL,"
-    " started INTEGER NOT NULL DEFAULT 0, turn INTEGER NOT NULL DEFAULT 0, ended INTEGER NOT NULL DEFAULT 0, plan TEXT) WITHOUT ROWID;"
+    " started INTEGER NOT NULL DEFAULT 0, turn INTEGER NOT NULL DEFAULT 0,"
+    " ended INTEGER NOT NULL DEFAULT 0, plan TEXT) WITHOUT ROWID;"
     "CREATE INDEX rollout_class ON rollout(class, state);"
 
     /* All reports as they came: what the columns say can be checked against the device's signature at any time. */

@@ -1,4 +1,4 @@
-"""Devices and rollouts: import all or none, tags, tokens, disable; precedence, share, ids; pause, abort; plan and why."""
+"""Devices and rollouts: import all or none, tags, tokens, disable; precedence, share, ids; pause, abort; plan, why."""
 import hashlib
 
 import cbor2

@@ -111,17 +111,20 @@ def disabled(t, server, d):
 
 
 def strangers(t, server, pki):
-    unknown = Device(server, pki, "stranger")
+    known, unknown = Device(server, pki, "m2"), Device(server, pki, "stranger")
+    for method, path in (("GET", "/api/v1/classes"), ("POST", "/api/v1/tokens"), ("GET", "/metrics"),
+                         ("GET", "/healthz"), ("GET", "/api/v1/events")):
+        t.equal(f"{method} {path} at the door for devices", known.ask(method, path, b"{}" if method == "POST" else None)
+                .status, 404)
     t.equal("a certificate of a device that is not known", unknown.ask("GET", "/device/v1/offer").status, 403)
-    for name, tls in (("none", context(pki)),):
-        try:
-            raw = socket.create_connection(("127.0.0.1", server.port["devices"]), 10)
-            with tls.wrap_socket(raw, server_hostname="localhost") as s:
-                s.sendall(b"GET /device/v1/offer HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                got = s.recv(100)
-        except (ssl.SSLError, ConnectionError):
-            got = b""
-        t.equal(f"certificate: {name}", got, b"")
+    try:
+        raw = socket.create_connection(("127.0.0.1", server.port["devices"]), 10)
+        with context(pki).wrap_socket(raw, server_hostname="localhost") as s:
+            s.sendall(b"GET /device/v1/offer HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            got = s.recv(100)
+    except (ssl.SSLError, ConnectionError):
+        got = b""
+    t.equal("no certificate", got, b"")
 
 
 def at_once(t, server, d):
