@@ -74,11 +74,11 @@ void gws_log(const struct gws_server *s, const char *event, ...) __attribute__((
 
 /* ---- What http_route.c asks to know who somebody is -------------------------------------------------------------- */
 
-/* first_sight.c: a certificate of the device CA whose device (call->device, call->key_bytes) is not known, and
+/* who.c: a certificate of the device CA whose device (call->device, call->key_bytes) is not known, and
  * config.first_sight is on. GWH_OK: it makes it known and calls gws_call_again(), now or later, or answers itself.
  * GWH_REFUSED: 403 is answered. */
 int gws_device_first_sight(struct gws_call *call);
-/* tokens.c: role of an administration token, and its name for the audit log. NONE: unknown or expired. From memory;
+/* who.c: role of an administration token, and its name for the audit log. NONE: unknown or expired. From memory;
  * compared by its SHA-256. */
 enum gws_role gws_token_role(struct gws_server *s, const char *token, char who[64]);
 

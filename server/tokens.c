@@ -33,16 +33,6 @@ int gws_token_make(char kind, char token[GWS_TOKEN_MAX], uint8_t hash[32], struc
     return gws_token_hash(token, hash) == GW_OK ? GWH_OK : gwh_fail_reason(err, GW_ERR_CRYPTO, "a token");
 }
 
-enum gws_role gws_token_role(struct gws_server *s, const char *token, char who[64])
-{
-    uint8_t hash[32];
-    who[0] = '\0';
-    if (strlen(token) >= GWS_TOKEN_MAX || gws_token_hash(token, hash) != GW_OK) {
-        return GWS_ROLE_NONE;
-    }
-    return (enum gws_role)gws_fleet_role(s->fleet, hash, gws_now(), who);
-}
-
 /* ---- Edits ------------------------------------------------------------------------------------------------------- */
 
 int gws_token_create(struct gws_edit *e, sqlite3 *db)
