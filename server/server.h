@@ -46,12 +46,14 @@ void gws_config_example(FILE *out, const struct gws_config *values);
 
 struct gws_mqtt;
 struct gws_events;
+struct gws_env;
 
 struct gws_server {
     struct gws_config config;
     struct event_base *base;
     struct gws_db *db;
     struct gws_blobs blobs;
+    const struct gws_env *env; /* what edits of resources.h need: blobs, roots */
     struct gws_fleet *fleet;
     struct gws_http *http;
     struct gws_mqtt *mqtt;     /* NULL: none */
@@ -60,6 +62,10 @@ struct gws_server {
     int64_t started;           /* seconds since 1970 */
     int64_t seen_flushed;      /* offers.c: when sightings of devices were last written down */
 };
+
+/* env.c: s->env from the configuration, when database, blobs and fleet are there. Runs the loop. */
+int gws_env_open(struct gws_server *s, struct gwh_error *err);
+void gws_env_close(struct gws_server *s);
 
 int64_t gws_now(void); /* seconds since 1970 */
 
@@ -95,8 +101,7 @@ int gws_audit(sqlite3 *db, struct gwh_error *err, const char *who, const char *w
 
 /* type: "report", "rollout", "device", "release"; takes the reference. */
 void gws_event(struct gws_server *s, const char *type, json_t *data);
-void gws_events_ping(struct gws_server *s); /* now and then, so that nobody on the way takes a stream for dead */
-void gws_events_free(struct gws_server *s); /* after gws_http_free() */
+void gws_events_free(struct gws_server *s); /* after gws_http_free(): nobody listens any more */
 
 /* ---- metrics.c --------------------------------------------------------------------------------------------------- */
 
