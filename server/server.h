@@ -16,7 +16,7 @@
 #include "blobs.h"
 #include "db.h"
 #include "fleet.h"
-#include "http.h"
+#include "httpd.h"
 
 struct gws_config {
     char data[GWH_PATH_MAX];         /* folder of database and blobs */
