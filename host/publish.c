@@ -11,6 +11,7 @@
 
 #include "cose.h"
 #include "fields.h"
+#include "godwit/agent.h"
 #include "publish.h"
 #include "uuid.h"
 
@@ -289,8 +290,8 @@ static int make_offer(struct publishing *k)
         return gwh_fail_reason(k->err, reason != GW_OK ? reason : GW_ERR_FORMAT, "the offer that was made is refused");
     }
     k->done->offer_bytes = (uint32_t)k->offer.n;
-    if (k->offer.n > GWH_OFFER_ROOM) {
-        tell(k, "note: the offer has %zu bytes; devices with the usual buffer take %u", k->offer.n, GWH_OFFER_ROOM);
+    if (k->offer.n > GW_OFFER_BUFFER) {
+        tell(k, "note: the offer has %zu bytes; devices with the usual buffer take %u", k->offer.n, GW_OFFER_BUFFER);
     }
     return GWH_OK;
 }

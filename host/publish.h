@@ -19,7 +19,6 @@
 #include "publish_store.h"
 
 #define GWH_OFFER_MAX 8192u
-#define GWH_OFFER_ROOM 5120u /* of a device with the usual buffer (GW_OFFER_BUFFER) */
 
 struct gwh_publish {
     const struct gwh_release *release; /* a folder; or NULL, */

@@ -87,25 +87,25 @@ static struct entry *find(const struct entries *l, const char *name)
 
 /* ---- Payloads of a release --------------------------------------------------------------------------------------- */
 
+/* Asked for again if the listing says that it is not there: a publisher may have been at work since. */
 static const char *judge(const struct survey *s, const struct gw_payload *p, const char *name, int *e)
 {
     struct entry *file = find(&s->payloads, name);
     struct gwh_stored there;
-    if (file == NULL) {
+    if (file != NULL) {
+        file->used = true;
+    }
+    if (file != NULL && file->size == p->size && !s->digests) {
+        return "there";
+    }
+    *e = s->store->look(s->store->ctx, name, s->digests, &there, s->err);
+    if (*e != GWH_OK || !there.there) {
         return "missing";
     }
-    file->used = true;
-    if (file->size != p->size) {
+    if (there.size != p->size) {
         return "has another size";
     }
-    if (!s->digests) {
-        return "there";
-    }
-    *e = s->store->look(s->store->ctx, name, true, &there, s->err);
-    if (*e != GWH_OK || !there.digest_known) {
-        return "there";
-    }
-    return there.there && memcmp(there.digest, p->name, 32) == 0 ? "there" : "has other bytes";
+    return !there.digest_known || memcmp(there.digest, p->name, 32) == 0 ? "there" : "has other bytes";
 }
 
 static int check_payload(void *ctx, const struct gwh_place *at)

@@ -148,13 +148,12 @@ static int set_up(struct gwh_s3 *s3, struct gwh_error *err)
                 curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
                 curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
                 curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK &&
-                curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
                 curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_S) == CURLE_OK &&
                 curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK &&
                 curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, STALL_S) == CURLE_OK &&
                 (!plain || curl_easy_setopt(c, CURLOPT_PROXY, "") == CURLE_OK) &&
                 (ca == NULL || *ca == '\0' || curl_easy_setopt(c, CURLOPT_CAINFO, ca) == CURLE_OK);
-    return good ? GWH_OK : gwh_fail(err, GWH_IO, "libcurl cannot sign requests to S3 here; it has to be 7.85 or newer");
+    return good ? GWH_OK : gwh_fail(err, GWH_IO, "libcurl cannot sign requests to S3 here; it has to be 7.87 or newer");
 }
 
 int gwh_s3_open(struct gwh_s3 *s3, const char *where, struct gwh_error *err)

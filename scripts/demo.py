@@ -52,7 +52,7 @@ def run(*command, code=0, show=True):
     return done.stdout
 
 
-# ---- The author's desk ------------------------------------------------------------------------------------------------
+# ---- The author's desk -----------------------------------------------------------------------------------------------
 
 def keys():
     for name in ("root1", "root2", "author", "distributor", "group", "mallory", "mallory-root1", "mallory-root2"):
@@ -65,7 +65,7 @@ def keys():
 
 
 def images():
-    """Any file of some size will do for an image: here pieces of the tools. 1.1.0 is new from end to end, 1.2.0 mends it."""
+    """Any file will do for an image: here pieces of the tools. 1.1.0 is new from end to end, 1.2.0 mends it."""
     rewritten = (BIN / "godwit-device").read_bytes()[200_000:500_000]
     Path("1.0.0.bin").write_bytes((BIN / "godwit").read_bytes()[:300_000])
     Path("1.1.0.bin").write_bytes(rewritten)
@@ -88,7 +88,7 @@ def publish(name, to, trust="trust.cose", *more):
     run("godwit", "release", "publish", name, "--to", to, "--trust", trust, *more)
 
 
-# ---- Devices ----------------------------------------------------------------------------------------------------------
+# ---- Devices ---------------------------------------------------------------------------------------------------------
 
 class Device:
     """One device: a folder, and all events that its runs told."""
@@ -102,7 +102,8 @@ class Device:
         n = self.name
         run("godwit", "key", "new", f"{n}-own.pem", show=False)
         run("godwit", "device", "provision", "--id", n, *CLASS, "--hardware", "1", "--root", "root1.pub.pem", "--root",
-            "root2.pub.pem", "--device-key", "group.pem", "--own-key", f"{n}-own.pem", "-o", f"{n}.identity", show=False)
+            "root2.pub.pem", "--device-key", "group.pem", "--own-key", f"{n}-own.pem", "-o", f"{n}.identity",
+            show=False)
         run("godwit-device", "init", n, "--identity", f"{n}.identity", "--trust", "trust.cose", "--slot-size", "512K",
             show=False)
         run("godwit-device", "install", n, "rel-1.0.0", show=False)
@@ -199,7 +200,7 @@ def check_first(devices):
         check(reasons is None or told(d) == reasons, f"{d.name} told {told(d)}, expected {reasons}")
 
 
-# ---- Reports ----------------------------------------------------------------------------------------------------------
+# ---- Reports ---------------------------------------------------------------------------------------------------------
 
 def read_reports(folders):
     """{device: its reports in the order of their counters}, each verified with that device's own key."""
@@ -216,8 +217,8 @@ def check_reports(devices, reports):
     for d in devices:
         mine = reports.get(d.name, [])
         arrived = [e["a"] for e in d.events if e["event"] == "REPORTED"]
-        check({r["counter"] for r in mine} >= set(arrived), f"{d.name}: reports {arrived} were acknowledged, the server "
-                                                          f"has {[r['counter'] for r in mine]}")
+        check({r["counter"] for r in mine} >= set(arrived),
+              f"{d.name}: reports {arrived} were acknowledged, the server has {[r['counter'] for r in mine]}")
         said = {r["reason"] for r in mine} - {""}
         check(told(d) <= said, f"{d.name} told {told(d)}, its reports say {said}")
         check(mine and mine[-1]["state"] == "CONFIRMED" and mine[-1]["running"] is not None,
@@ -243,17 +244,18 @@ def check_wire(devices, servers, bad_link):
     by_devices = sum(d.sum("received", but_run=0 if d.name == "dev4" else None) for d in devices)
     lost = by_nginx - by_devices
     cut = next(d for d in devices if d.name == "dev3")
-    say(f"\n   nginx sent {by_nginx} bytes of HTTP; the devices received {by_devices}, and dev3 {lost} more before its plug "
-        f"was pulled,\n   of which it kept {cut.kept()}. dev4 needed {len(bad_link.requests)} requests: every third was reset.")
+    say(f"\n   nginx sent {by_nginx} bytes of HTTP; the devices received {by_devices}, and dev3 {lost} more before\n"
+        f"   its plug was pulled, of which it kept {cut.kept()}. dev4 needed {len(bad_link.requests)} requests: every "
+        "third was reset.")
     check(cut.kept() > 0, "dev3 kept nothing of what it had")
     check(cut.kept() <= lost, "the devices received more than nginx sent")
 
 
-# ---- All of it --------------------------------------------------------------------------------------------------------
+# ---- All of it -------------------------------------------------------------------------------------------------------
 
 def story(work):
     start = time.monotonic()
-    say("1. The author's desk: keys, a trust bundle signed by two roots, a CA for servers. Devices get the root of that CA.")
+    say("1. The author's desk: keys, a trust bundle signed by two roots, a CA for servers, whose root devices get.")
     keys()
     images()
     pki = Pki("pki")
@@ -276,17 +278,18 @@ def story(work):
     with Nginx("nginx", "www", *good, extra=sink(free_port(), work / "reports")) as main, \
             Nginx("nginx-old", "www-old", *good, extra=sink(free_port(), work / "reports-old")) as old, \
             Nginx("nginx-forged", "www-forged", *good, extra=sink(free_port(), work / "reports-forged")) as forged, \
-            Nginx("nginx-expired", "www", *expired_cert, extra=sink(free_port(), work / "reports-expired")) as expired, \
+            Nginx("nginx-expired", "www", *expired_cert, extra=sink(free_port(), work / "reports-expired")) as stale, \
             FaultServer("www", *good, reports="reports-link") as bad_link:
         bad_link.set("reset", every=3)
         say(f"\n4. nginx serves it at {main.url}. The eight devices look for updates, all at once:")
         for d in devices:
             say(f"     {d.name}: {d.story}")
-        first_round(devices, (main, old, forged, expired, bad_link))
+        first_round(devices, (main, old, forged, stale, bad_link))
         check_first(devices)
-        say("   Four run 1.1.0. dev5 went back to 1.0.0 after three crashes, dev6, dev7 and dev8 stayed with it. Each knows why.")
-        say("\n5. Release 1.2.0 mends the crash: a delta from 1.1.0, and the full image for whoever does not run that. All devices "
-            "look at the right server, over a good link.")
+        say("   Four run 1.1.0. dev5 went back to 1.0.0 after three crashes, dev6, dev7 and dev8 stayed with it. "
+            "Each knows why.")
+        say("\n5. Release 1.2.0 mends the crash: a delta from 1.1.0, and the full image for whoever does not run that. "
+            "All devices look at the right server, over a good link.")
         release("1.2.0", delta_from=["1.1.0", "1.0.0"])
         publish("rel-1.2.0", "www")
         second_round(devices, main)
@@ -295,7 +298,7 @@ def story(work):
         reports = read_reports(["reports", "reports-old", "reports-forged", "reports-expired", "reports-link"])
         check_reports(devices, reports)
         table(devices, reports)
-        check_wire(devices, (main, old, forged, expired), bad_link)
+        check_wire(devices, (main, old, forged, stale), bad_link)
     say("\n   What lies on the server:")
     for line in run("godwit", "release", "list", "--from", "www").splitlines():
         say("    " + line)

@@ -18,13 +18,14 @@ case ${1:-} in
 esac
 
 packages="gcc libc6-dev make cmake ninja-build pkgconf libssl-dev libjansson-dev libdivsufsort-dev libcmocka-dev
-    libcurl4-openssl-dev libsqlite3-dev libevent-dev libinih-dev libmosquitto-dev python3"
+    libcurl4-openssl-dev libsqlite3-dev libevent-dev libinih-dev libmosquitto-dev python3 python3-cryptography
+    dpkg-dev ca-certificates debian-archive-keyring util-linux"
 if [ "$tools" = bench ]; then
     packages="$packages bsdiff xdelta3 zstd xz-utils valgrind"
 elif [ "$tools" != build ]; then
-    packages="$packages python3-cbor2 python3-cryptography openssl git clang cppcheck gcovr binutils util-linux
+    packages="$packages python3-cbor2 openssl git clang cppcheck gcovr binutils
         gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf gcc-arm-none-eabi libnewlib-arm-none-eabi
-        dpkg-dev ca-certificates debian-archive-keyring qemu-system-misc qemu-system-arm"
+        qemu-system-misc qemu-system-arm"
 fi
 
 command -v dpkg-query >/dev/null || {

@@ -3,6 +3,7 @@
  * table.
  */
 #include "godwit/agent.h"
+#include "fetch.h"
 #include "godwit/install.h"
 
 #define OBJECT(name)                                                                                                   \
@@ -25,6 +26,8 @@ OBJECT(gw_install);
 OBJECT(gw_install_config);
 OBJECT(gw_agent);
 OBJECT(gw_agent_config);
+OBJECT(gwc_http);
+OBJECT(gwc_fetch);
 
 #define CONSTANT(name)                                                                                                 \
     extern const char size_of_##name[name];                                                                            \

@@ -104,7 +104,8 @@ class Suite:
 
     def count_exit(self, text):
         self.passed = 0 if self.failed else 1  # run() turns it round on a bad exit code
-        verdicts = re.findall(r"^(?:powercut|powercut-qemu|demo-qemu|demo|mutants|bench|bench-agent|fuzz|lint): (.*)", text, re.M)
+        said = r"^(?:powercut|powercut-qemu|demo-qemu|demo|mutants|bench|bench-agent|fuzz|lint): (.*)"
+        verdicts = re.findall(said, text, re.M)
         self.note = self.note or (verdicts[-1] if verdicts else "")
 
     def finish(self):

@@ -26,7 +26,7 @@ struct fleet_rollout {
     uint32_t class_at;           /* index in classes */
     struct fleet_release *release;
     struct gws_target_set target;
-    int64_t priority, started, created;
+    int64_t priority, started, turn, created;
     int state;
 };
 /* All that offers are made from, but devices. */

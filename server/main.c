@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "args.h"
+#include "first.h"
 #include "resources.h"
 
 #define DRAIN_MS 20000u
@@ -118,6 +119,10 @@ static void on_reload(evutil_socket_t fd, short what, void *ctx)
     for (size_t i = 0; i < 4; i++)
         if (server.config.door[i].listen[0] != '\0')
             reload_door(i);
+    struct gwh_error err = { 0 };
+    if (gws_mqtt_reload(&server, &err) != GWH_OK)
+        gws_log(&server, "reload-failed", "error", err.text, NULL);
+    gws_first_tokens(&server);
 }
 
 /* Every minute: what memory knows and the database does not yet. */
@@ -127,7 +132,6 @@ static void on_minute(evutil_socket_t fd, short what, void *ctx)
     (void)what;
     (void)ctx;
     gws_seen_flush(&server, false);
-    gws_events_ping(&server);
 }
 
 /* ---- In order ---------------------------------------------------------------------------------------------------- */
@@ -140,7 +144,8 @@ static int open_data(struct gwh_error *err)
         gws_blobs_open(&server.blobs, server.config.data, err) != GWH_OK ||
         gws_db_open(&server.db, path, server.base, err) != GWH_OK ||
         gws_fleet_load(&server.fleet, gws_db_reader(server.db), err) != GWH_OK ||
-        gws_fleet_configure(server.fleet, server.config.next_look_s, server.config.payload_base, err) != GWH_OK)
+        gws_fleet_configure(server.fleet, server.config.next_look_s, server.config.payload_base, err) != GWH_OK ||
+        gws_env_open(&server, err) != GWH_OK)
         return err->exit;
     return gws_payload_key(&server, err);
 }
@@ -161,6 +166,7 @@ static void close_all(void)
         gws_mqtt_stop(&server);
     if (server.db != NULL)
         gws_db_close(server.db);
+    gws_env_close(&server);
     if (server.fleet != NULL)
         gws_fleet_free(server.fleet);
     gws_events_free(&server);
@@ -178,6 +184,7 @@ static void run_loop(void)
     };
     for (size_t i = 0; i < 4; i++)
         event_add(events[i], i == 3 ? &minute : NULL);
+    gws_first_tokens(&server);
     gws_log(&server, "ready", NULL);
     event_base_dispatch(server.base);
     for (size_t i = 0; i < 4; i++)

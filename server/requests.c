@@ -133,6 +133,7 @@ static int take_kids(const json_t *v, uint8_t *out)
 }
 _Static_assert(offsetof(struct gws_device_request, kids_n) == offsetof(struct gws_device_request, kids) + GWS_KIDS_MAX,
                "take_kids() writes the length behind the names");
+_Static_assert(offsetof(struct gws_patch_request, has_enabled) != 0, "an offset of 0 means that there is none");
 _Static_assert(offsetof(struct gws_patch_request, kids_n) == offsetof(struct gws_patch_request, kids) + GWS_KIDS_MAX,
                "take_kids() writes the length behind the names");
 

@@ -39,8 +39,8 @@ struct gws_device_request {
     size_t kids_n;
 };
 struct gws_patch_request {
-    bool has_enabled, enabled, has_key, has_kids, token;
     uint8_t key[64];
+    bool has_enabled, enabled, has_key, has_kids, token;
     const json_t *tags;
     uint8_t kids[GWS_KIDS_MAX];
     size_t kids_n;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "resources.h"
 #include "show.h"
@@ -29,17 +30,21 @@ static const char *const step_names[] = {"started", "paused", "resumed", "aborte
 /* ---- Create ------------------------------------------------------------------------------------------------------ */
 
 /* UUIDv7: later ones sort behind earlier ones. */
-static int new_id(char id[37], int64_t now, struct gwh_error *err)
+static int new_id(char id[37], struct gwh_error *err)
 {
     uint8_t u[16];
-    uint64_t ms = (uint64_t)now * 1000;
+    struct timespec t;
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    uint64_t ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    unsigned part = (unsigned)(t.tv_nsec % 1000000 * 4096 / 1000000); /* of the millisecond (RFC 9562, 6.2) */
     if (RAND_bytes(u, sizeof u) != 1) {
         return gwh_fail_reason(err, GW_ERR_CRYPTO, "an id");
     }
     for (int i = 0; i < 6; i++) {
         u[i] = (uint8_t)(ms >> (40 - 8 * i));
     }
-    u[6] = (uint8_t)(0x70 | (u[6] & 15));
+    u[6] = (uint8_t)(0x70 | part >> 8);
+    u[7] = (uint8_t)part;
     u[8] = (uint8_t)(0x80 | (u[8] & 63));
     gwh_uuid_text(id, u);
     return GWH_OK;
@@ -80,7 +85,7 @@ int gws_rollout_create(struct gws_edit *e, sqlite3 *db)
     char id[37];
     int x = gws_rollout_request(&r, e->request, err);
     x = x == GWH_OK ? find_release(e, db, r.release, &row) : x;
-    x = x == GWH_OK ? new_id(id, e->now, err) : x;
+    x = x == GWH_OK ? new_id(id, err) : x;
     if (x != GWH_OK) {
         return x;
     }
@@ -157,6 +162,7 @@ static int write_state(struct gws_edit *e, sqlite3 *db, int state)
 {
     return gws_exec(db, &e->change.err,
                     "UPDATE rollout SET state = ?1, started = CASE WHEN ?1 = 1 AND started = 0 THEN ?2 ELSE started"
+                    " END, turn = CASE WHEN ?1 = 1 AND started = 0 THEN (SELECT 1 + max(turn) FROM rollout) ELSE turn"
                     " END, ended = CASE WHEN ?1 = 3 THEN ?2 ELSE ended END WHERE id = ?3",
                     "iit", (int64_t)state, e->now, e->object);
 }

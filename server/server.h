@@ -16,7 +16,7 @@
 #include "blobs.h"
 #include "db.h"
 #include "fleet.h"
-#include "http.h"
+#include "httpd.h"
 
 struct gws_config {
     char data[GWH_PATH_MAX];         /* folder of database and blobs */
@@ -46,12 +46,14 @@ void gws_config_example(FILE *out, const struct gws_config *values);
 
 struct gws_mqtt;
 struct gws_events;
+struct gws_env;
 
 struct gws_server {
     struct gws_config config;
     struct event_base *base;
     struct gws_db *db;
     struct gws_blobs blobs;
+    const struct gws_env *env; /* what edits of resources.h need: blobs, roots */
     struct gws_fleet *fleet;
     struct gws_http *http;
     struct gws_mqtt *mqtt;     /* NULL: none */
@@ -60,6 +62,10 @@ struct gws_server {
     int64_t started;           /* seconds since 1970 */
     int64_t seen_flushed;      /* offers.c: when sightings of devices were last written down */
 };
+
+/* env.c: s->env from the configuration, when database, blobs and fleet are there. Runs the loop. */
+int gws_env_open(struct gws_server *s, struct gwh_error *err);
+void gws_env_close(struct gws_server *s);
 
 int64_t gws_now(void); /* seconds since 1970 */
 
@@ -95,8 +101,7 @@ int gws_audit(sqlite3 *db, struct gwh_error *err, const char *who, const char *w
 
 /* type: "report", "rollout", "device", "release"; takes the reference. */
 void gws_event(struct gws_server *s, const char *type, json_t *data);
-void gws_events_ping(struct gws_server *s); /* now and then, so that nobody on the way takes a stream for dead */
-void gws_events_free(struct gws_server *s); /* after gws_http_free() */
+void gws_events_free(struct gws_server *s); /* after gws_http_free(): nobody listens any more */
 
 /* ---- metrics.c --------------------------------------------------------------------------------------------------- */
 
@@ -120,7 +125,9 @@ void gws_report_take(struct gws_server *s, const char *device, const struct gw_p
 
 int gws_mqtt_start(struct gws_server *s, struct gwh_error *err);
 void gws_mqtt_stop(struct gws_server *s);
-/* "There is something": to one device, or to all that a class has (device NULL). No broker: nothing happens. */
+/* New certificates, from the next connection on. */
+int gws_mqtt_reload(struct gws_server *s, struct gwh_error *err);
+/* "There is something", to one device. No broker: nothing happens. */
 void gws_mqtt_notify(struct gws_server *s, const char *device);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * agents.c - many devices in one process, each with an agent, flash in memory and a connection of its own, that update
- * themselves from one HTTPS server at once. Each begins blank, in recovery: it installs the release, restarts, tries it,
- * and confirms it by a second look. They take raw payloads: decoders would need 16 KB each.
+ * themselves from one HTTPS server at once. Each begins blank, in recovery: it installs the release, restarts, tries
+ * it, and confirms it by a second look. They take raw payloads: decoders would need 16 KB each.
  *
  *     agents --server URL --ca FILE --identity FILE --trust FILE --devices N [--seconds S]
  *

@@ -23,7 +23,7 @@ CLASS = ["--vendor", "example.com", "--class", "sensor-c3"]
 
 
 def prepare(bin_dir, size):
-    """Keys, a device's identity, a release of an image of this size, published. Returns (offer path, manifest bytes)."""
+    """Keys, a device's identity, a release of an image of this size, published. Returns (offer path, its bytes)."""
     def godwit(*arguments):
         return subprocess.run([bin_dir / "bin/godwit", *map(str, arguments)], check=True, capture_output=True,
                               text=True).stdout

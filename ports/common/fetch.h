@@ -1,5 +1,6 @@
 /*
- * fetch.h - the agent's transport (godwit/transport.h) over http.h and a TLS layer: what boards use. SPEC.md, section 16.
+ * fetch.h - the agent's transport (godwit/transport.h) over http.h and a TLS layer: what boards use (SPEC.md,
+ * section 16).
  *
  * One connection for the offer and all ranges; another host only if the trust bundle lists it, and our certificate is
  * never shown to it. A connection that was kept and that the server closed meanwhile is made anew once, without a

@@ -251,14 +251,16 @@ static int run_listen(const struct gwh_args *a, struct gwh_error *err)
 
 static const struct gwh_option run_options[] = {
     {"server", "URL", "where updates come from: https://host[:port][/path]", true, false},
-    {"offer", "PATH", "of the offer, below the server's; offers/<class id> if not given, as in a static repository", false,
-     false},
+    {"offer", "PATH", "of the offer, below the server's; offers/<class id> if not given", false, false},
     {"report", "PATH", "where reports go, below the server's; not given: nowhere", false, false},
     {"ca", "FILE", "CAs that may sign servers, PEM, or a folder of them; those of this PC if not given", false, false},
     {"crl", "FILE", "certificates that are revoked", false, false},
-    {"ports", "PORTS", "curl: libcurl and OpenSSL; common: the client that boards use. curl if not given", false, false},
-    {"app", "BEHAVIOUR", "of newer images: healthy, crashes, hangs, never-confirms, fails-self-test, crashes-later", false,
-     false},
+    {"mqtt", "HOST:PORT", "broker that says when to look, and takes reports; the device shows its certificate there too",
+     false, false},
+    {"jitter", "SECONDS", "a look after a notification waits for up to this long; 0 if not given", false, false},
+    {"ports", "PORTS", "curl: libcurl and OpenSSL; common: the client of boards. curl if not given", false, false},
+    {"app", "BEHAVIOUR",
+     "of newer images: healthy, crashes, hangs, never-confirms, fails-self-test, crashes-later", false, false},
     {"interval", "SECONDS", "between looks, until the server says otherwise; a day if not given", false, false},
     {"confirm", "SECONDS", "within which an image on trial must be confirmed; 600 if not given", false, false},
     {"confirm-offline", NULL, "its self-test alone confirms an image, without a look", false, false},
@@ -270,7 +272,8 @@ static const struct gwh_option run_options[] = {
     {"stall", "SECONDS", "without a byte, after which a request has failed; 30 if not given", false, false},
     {"head-required", NULL, "releases without a channel head are refused", false, false},
     {"head-age", "SECONDS", "older channel heads are refused", false, false},
-    {"anonymous-after", "N", "looks that failed for the server's certificate; then one without trust in it", false, false},
+    {"anonymous-after", "N", "looks that failed for the server's certificate; then one without trust in it", false,
+     false},
     {"clock", "none|SECONDS", "the device has no clock; or it is so many seconds ahead (or -SECONDS, behind)", false,
      false},
     {"looks", "N", "end after so many looks in a row that had nothing new, or were refused", false, false},
@@ -305,7 +308,7 @@ static int parse_numbers(const struct gwh_args *a, struct gwp_run *run, struct g
         {"stall", &stall},                  {"bytes-per-day", &run->bytes_per_day},
         {"head-age", &run->head_age_s},     {"anonymous-after", &run->anonymous_after},
         {"looks", &run->looks},             {"seconds", &run->seconds},
-        {"cut-at", &cut},
+        {"cut-at", &cut},                   {"jitter", &run->jitter_s},
     };
     int e = GWH_OK;
     for (size_t i = 0; e == GWH_OK && i < sizeof numbers / sizeof *numbers; i++) {
@@ -344,6 +347,7 @@ static int run_run(const struct gwh_args *a, struct gwh_error *err)
     run.link = (struct gwp_link_config){.server = gwh_text(a, "server"),     .offer_path = gwh_text(a, "offer"),
                                         .report_path = gwh_text(a, "report"), .roots = gwh_text(a, "ca"),
                                         .crl = gwh_text(a, "crl")};
+    run.mqtt = gwh_text(a, "mqtt");
     run.json = gwh_flag(a, "json");
     run.head_required = gwh_flag(a, "head-required");
     run.confirm_offline = gwh_flag(a, "confirm-offline");
@@ -500,7 +504,8 @@ static const struct gwh_command device_commands[] = {
     {NULL, "listen", "DEVICE", 1, 1, "the device runs and takes releases over its serial line, which is a TCP port",
      listen_options, "godwit-device listen dev1 --tcp 127.0.0.1:5555", run_listen},
     {NULL, "run", "DEVICE", 1, 1, "the device runs: bootloader, application and agent, which updates it over HTTPS",
-     run_options, "godwit-device run dev1 --server https://updates.example.com/fleet --ca ca.pem --interval 60", run_run},
+     run_options, "godwit-device run dev1 --server https://updates.example.com/fleet --ca ca.pem --interval 60",
+     run_run},
     {NULL, "boot", "DEVICE", 1, 1, "reset the device: its bootloader decides what starts", boot_options,
      "godwit-device boot dev1 --cause watchdog", run_boot},
     {NULL, "confirm", "DEVICE", 1, 1, "the running image is well: keep it", no_options, "godwit-device confirm dev1",

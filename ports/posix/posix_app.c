@@ -14,6 +14,7 @@
 
 #include "godwit/agent.h"
 #include "patch.h"
+#include "posix_mqtt.h"
 #include "posix_run.h"
 
 #define MARK "godwit-app: "
@@ -26,9 +27,10 @@ struct session {
     struct gwp_device device;
     struct gw_agent_config config;
     struct gw_agent agent;
-    struct gw_transport transport, broken;
+    struct gw_transport transport, over, broken;
     struct gw_decoding decoding;
     struct gwp_link *link;
+    struct gwp_mqtt *mqtt; /* NULL: none */
     enum gwp_behaviour behaviour;
     uint8_t buffer[GW_VERIFY_MEMORY], offer[8192];
     uint64_t decoder[20u * 1024u / 8u];
@@ -81,26 +83,41 @@ static const char *event_name(enum gw_event event)
     return (size_t)event < sizeof names / sizeof *names && names[event] != NULL ? names[event] : "?";
 }
 
-static void say_text(const struct session *s, enum gw_event event, int reason, uint32_t a, uint32_t b)
+/* In words; %1 and %2 are the event's numbers. */
+static const char *event_text(enum gw_event event, int reason, uint32_t b)
 {
     static const char *const texts[] = {
         [GW_EVENT_LOOK] = "looks for an update",
-        [GW_EVENT_OFFER] = "is offered release %u.%u",
-        [GW_EVENT_PLAN] = "has to fetch %u bytes, %u are here already",
-        [GW_EVENT_PROGRESS] = "has %u of %u bytes",
-        [GW_EVENT_STAGED] = "has installed release %u.%u; restarts to try it",
-        [GW_EVENT_FAILED] = "the update did not happen; looks again in %u s",
+        [GW_EVENT_OFFER] = "is offered release %1.%2",
+        [GW_EVENT_PLAN] = "has to fetch %1 bytes, %2 are here already",
+        [GW_EVENT_PROGRESS] = "has %1 of %2 bytes",
+        [GW_EVENT_STAGED] = "has installed release %1.%2; restarts to try it",
+        [GW_EVENT_FAILED] = "the update did not happen; looks again in %1 s",
         [GW_EVENT_TRIED] = "the image on trial is confirmed",
-        [GW_EVENT_NOTHING] = "nothing new; looks again in %u s",
+        [GW_EVENT_NOTHING] = "nothing new; looks again in %1 s",
         [GW_EVENT_TRUST] = "took a newer trust bundle",
-        [GW_EVENT_REPORTED] = "report %u has arrived",
-        [GW_EVENT_LEFT] = "went back from release %u.%u",
+        [GW_EVENT_REPORTED] = "report %1 has arrived",
+        [GW_EVENT_LEFT] = "went back from release %1.%2",
     };
-    bool lost = event == GW_EVENT_TRIED && reason != 0;
-    bool unknown = event == GW_EVENT_LEFT && b == 0; /* no release is to blame: the journal was lost, or nothing is there */
+    if (event == GW_EVENT_TRIED && reason != 0) {
+        return "the image on trial gives up";
+    }
+    if (event == GW_EVENT_LEFT && b == 0) {
+        return "before this start"; /* the journal was lost, or nothing is there: no release is to blame */
+    }
+    return (size_t)event < sizeof texts / sizeof *texts && texts[event] != NULL ? texts[event] : "?";
+}
+
+static void say_text(const struct session *s, enum gw_event event, int reason, uint32_t a, uint32_t b)
+{
     (void)printf("%7.2f  ", (double)(gwp_now_ms() - s->app->started_ms) / 1000.0);
-    (void)printf(lost ? "the image on trial gives up" : unknown ? "before this start" : texts[event], (unsigned)a,
-                 (unsigned)b);
+    for (const char *p = event_text(event, reason, b); *p != '\0'; p++) {
+        if (*p == '%') {
+            (void)printf("%u", (unsigned)(*++p == '1' ? a : b));
+        } else {
+            (void)putchar(*p);
+        }
+    }
     if (reason != 0) {
         const char *why = event == GW_EVENT_FAILED ? gwp_link_why(s->link) : "";
         (void)printf(": %s: %s%s%s%s", gw_error_name(reason), gw_strerror(reason), why[0] != '\0' ? " (" : "", why,
@@ -221,13 +238,14 @@ static void configure(struct session *s)
     s->config = (struct gw_agent_config){
         .dev = &s->device.dev,
         .handover = &s->app->boot,
-        .transport = &s->transport,
+        .transport = s->mqtt != NULL ? &s->over : &s->transport,
         .decoding = &s->decoding,
         .buffer = s->buffer,
         .buffer_size = sizeof s->buffer,
         .offer = s->offer,
         .offer_size = sizeof s->offer,
         .look_interval_s = r->interval_s,
+        .wake_jitter_s = r->jitter_s,
         .confirm_s = r->confirm_s,
         .steady_s = r->steady_s,
         .attempts_per_day = r->attempts_per_day,
@@ -277,6 +295,7 @@ static int loop(struct session *s)
     while (!done(s)) {
         (void)!write(s->app->watchdog, "", 1);
         misbehave(s, gwp_now_ms() - from);
+        gwp_mqtt_step(s->mqtt, gwp_now_ms());
         int status = gw_agent_step(&s->agent, (uint32_t)gwp_now_ms(), &wait);
         if (status < 0) {
             (void)fprintf(stderr, "%s: %s: %s\n", s->device.folder, gw_error_name(status), gw_strerror(status));
@@ -289,6 +308,18 @@ static int loop(struct session *s)
     return s->restart ? GWP_APP_RESTART : GWP_APP_DONE;
 }
 
+/* The broker, for a device that has a certificate to show there. */
+static int open_mqtt(struct session *s, struct gwh_error *err)
+{
+    const struct gwp_run *r = s->app->run;
+    struct gwp_mqtt_config c = {.address = r->mqtt, .roots = r->link.roots, .agent = &s->agent, .below = &s->transport};
+    if (r->mqtt == NULL) {
+        return GWH_OK;
+    }
+    s->mqtt = gwp_mqtt_new(&c, s->link, &s->over, err);
+    return s->mqtt != NULL ? GWH_OK : err->exit;
+}
+
 static int run(struct session *s, struct gwh_error *err)
 {
     int e = gwp_device_mount(&s->device, err);
@@ -299,15 +330,17 @@ static int run(struct session *s, struct gwh_error *err)
     if (s->link == NULL) {
         return err->exit;
     }
+    int end = open_mqtt(s, err);
     configure(s);
-    e = gw_agent_open(&s->agent, &s->config, (uint32_t)gwp_now_ms());
+    e = end == GWH_OK ? gw_agent_open(&s->agent, &s->config, (uint32_t)gwp_now_ms()) : GW_OK;
     if (e != GW_OK) {
-        gwp_link_free(s->link);
-        return gwh_fail_reason(err, e, "the agent does not start");
+        end = gwh_fail_reason(err, e, "the agent does not start");
+    } else if (end == GWH_OK) {
+        end = loop(s);
+        say_counts(s);
+        gw_agent_close(&s->agent);
     }
-    int end = loop(s);
-    say_counts(s);
-    gw_agent_close(&s->agent);
+    gwp_mqtt_free(s->mqtt);
     gwp_link_free(s->link);
     return end;
 }

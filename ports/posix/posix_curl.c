@@ -25,7 +25,6 @@
 static void end_request(struct gwp_curl *c)
 {
     gwp_transfer_end(c);
-    gwp_target_free(&c->target);
     memset(&c->request, 0, sizeof c->request);
     c->open = c->reporting = c->ended = c->complete = c->conditional = c->paused = false;
     c->error = GW_OK;
@@ -84,8 +83,7 @@ static int transport_open(void *ctx, const struct gw_request *request)
     c->why[0] = '\0';
     int e = aim(c, request);
     if (e != GW_OK) {
-        gwp_target_free(&c->target);
-        (void)snprintf(c->why, sizeof c->why, "the offer names a place for payloads that is not allowed");
+            (void)snprintf(c->why, sizeof c->why, "the offer names a place for payloads that is not allowed");
         return e;
     }
     c->request = *request;
@@ -131,7 +129,7 @@ static int transport_read(void *ctx, uint8_t *data, size_t size, size_t *n)
 static void transport_close(void *ctx)
 {
     struct gwp_curl *c = ctx;
-    if (c->open && c->judged && (c->error == GW_OK || c->error == GW_ERR_NOTHING)) {
+    if (c->open && c->judged && gwp_transfer_goes_on(c)) {
         gwp_transfer_step(c); /* all was read: libcurl has to see the end, to keep the connection */
     }
     end_request(c);
@@ -175,7 +173,8 @@ static void init_libcurl(void)
     const curl_version_info_data *info;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
         info = curl_version_info(CURLVERSION_NOW);
-        usable = info->version_num >= 0x075700 && info->ssl_version != NULL && strstr(info->ssl_version, "OpenSSL/");
+        usable = info->version_num >= 0x075700 && info->ssl_version != NULL &&
+                 strncmp(info->ssl_version, "OpenSSL/", 8) == 0; /* on_context() is given an SSL_CTX */
     }
 }
 
@@ -204,11 +203,10 @@ static int check_urls(struct gwp_curl *c, struct gwh_error *err)
         if (gwp_target_make(&c->target, base, paths[i]) != GW_OK) {
             (void)gwh_fail(err, GWH_USAGE, "%s%s%s is no URL of a server", c->server, i > 0 ? "/" : "",
                            i > 0 ? paths[i] : "");
-            return gwh_hint(err, "a server is named as https://host[:port][/path], at most %u bytes", GWP_URL_MAX);
+            return gwh_hint(err, "a server is named as https://host[:port][/path], at most %u bytes", GWC_URL_MAX);
         }
         memcpy(c->host, c->target.host, sizeof c->host);
     }
-    gwp_target_free(&c->target);
     return GWH_OK;
 }
 

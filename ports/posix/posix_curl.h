@@ -6,6 +6,12 @@
  * were asked for and the same ETag as before; a 200 to a range ends the request at its header. No proxy from the
  * environment, no cookies, no content codings, redirects (at most three) only for payloads, only to https and to hosts
  * that the bundle names.
+ *
+ * Connections and TLS sessions are kept between requests and looks, and ended when trust() says what they were not
+ * verified by: other pins, a clock that was not known before, a time outside the dates of what was verified. Anonymous
+ * requests never share a connection with others. At most 64 KB of a body are held for the caller; then the server has
+ * to wait. A report that is followed by trust() or open() before it was answered is given up. Different transports may
+ * be used by different threads. Needs libcurl 7.87 or later, built with OpenSSL.
  */
 #ifndef GWP_POSIX_CURL_H
 #define GWP_POSIX_CURL_H
@@ -17,16 +23,16 @@ struct gwp_curl_config {
     const char *server;      /* "https://updates.example.com/fleet"; https only */
     const char *offer_path;  /* below it: "offers/<class id>" or "device/v1/offer" */
     const char *report_path; /* "device/v1/report"; NULL: reports are not sent */
-    const char *roots;       /* file with CAs in PEM, or a folder of roots (c_rehash); NULL: the system's */
-    const char *crl;         /* file; NULL: none */
-    struct gw_span certificate, key; /* of this client, PEM in memory; n 0: none. Copied */
-    uint32_t connect_ms;     /* 0: 10 s */
+    const char *roots;       /* file with CAs in PEM, or a folder (c_rehash); NULL: the system's. Read once */
+    const char *crl;         /* file, read once; NULL: none. Of the server's CA; one past its date refuses all */
+    struct gw_span certificate, key; /* of this client, PEM in memory, no passphrase; n 0: none. Copied */
+    uint32_t connect_ms;     /* name, TCP and TLS together; 0: 10 s */
     uint32_t stall_ms;       /* without a byte; 0: 30 s */
     const char *resolve;     /* "host:port:address", for tests; NULL: by name */
 };
 
 struct gwp_curl; /* opaque */
-/* What went over the wire, since the transport was made. */
+/* What went over the wire, since the transport was made: HTTP without TLS. A redirect that is followed is a request. */
 struct gwp_curl_count {
     uint64_t requests, connections, header_bytes, body_bytes, sent_bytes;
 };

@@ -24,7 +24,7 @@ struct gwp_curl {
     uint8_t *certificate, *key; /* PEM */
     size_t certificate_n, key_n;
     uint32_t connect_ms, stall_ms;
-    char host[256]; /* of the server */
+    char host[GWC_HOST_MAX + 1]; /* of the server */
     struct gwp_tls tls;
     uint8_t hosts[GW_TRUST_MAX]; /* of the trust bundle, encoded */
     size_t hosts_n;
@@ -63,6 +63,8 @@ struct gwp_curl {
 int gwp_transfer_start(struct gwp_curl *c);
 /* Lets libcurl do what it can without waiting. */
 void gwp_transfer_step(struct gwp_curl *c);
+/* No error, or one that does not concern the connection. */
+bool gwp_transfer_goes_on(const struct gwp_curl *c);
 /* Goes on with a transfer that was paused since the buffer was full. */
 void gwp_transfer_resume(struct gwp_curl *c);
 /* Ends the transfer, if one is under way; its connection is kept if the answer was read to its end. */

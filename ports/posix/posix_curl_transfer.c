@@ -5,12 +5,11 @@
  * its head is complete (posix_answer.h); whom it may come from while the connection is made (posix_tls.h). Anonymous
  * requests have handles of their own, so that no connection that nobody has verified can ever serve a checked request.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
-#include "fields.h"
 #include "posix_curl_internal.h"
 
 #define DISCARD 16384u /* bytes of a body nobody reads, for the sake of the connection */
@@ -86,6 +85,14 @@ static CURLcode on_context(CURL *easy, void *ssl_ctx, void *ctx)
     return gwp_tls_attach(&c->tls, ssl_ctx, c->request.anonymous) == GW_OK ? CURLE_OK : CURLE_SSL_CONNECT_ERROR;
 }
 
+/* A connection is not for the programs that this one starts. */
+static int on_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
+{
+    (void)ctx, (void)purpose;
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return CURL_SOCKOPT_OK;
+}
+
 /* The connection is there, and verified; the request is about to be sent. */
 static int on_connected(void *ctx, char *a, char *b, int c1, int c2)
 {
@@ -133,13 +140,17 @@ static void judge(struct gwp_curl *c)
         memcpy(c->payload_etag, c->answer.etag, sizeof c->payload_etag);
     }
     if (e == GW_ERR_NOTHING) {
-        c->error = e; /* no failure: the transfer goes on to its end */
-        return;
-    }
-    if (e < 0) {
+        c->error = e; /* no failure */
+    } else if (e < 0) {
         describe(&c->answer, why);
         (void)gwp_curl_fail(c, e, why);
     }
+}
+
+/* An answer that is complete as it is, good or bad: its transfer goes on to its end, which keeps the connection. */
+bool gwp_transfer_goes_on(const struct gwp_curl *c)
+{
+    return c->error == GW_OK || c->error == GW_ERR_NOTHING || c->error == GW_ERR_HTTP_STATUS;
 }
 
 static size_t on_header(char *line, size_t one, size_t n, void *ctx)
@@ -153,7 +164,7 @@ static size_t on_header(char *line, size_t one, size_t n, void *ctx)
     } else if (c->answer.complete && !c->judged) {
         judge(c);
     }
-    return c->error == GW_OK || c->error == GW_ERR_NOTHING ? n : 0;
+    return gwp_transfer_goes_on(c) ? n : 0;
 }
 
 static size_t discard(struct gwp_curl *c, size_t n)
@@ -180,11 +191,11 @@ static size_t on_body(char *p, size_t one, size_t n, void *ctx)
     struct gwp_curl *c = ctx;
     n *= one;
     c->heard_ms = now_ms();
-    if (c->reporting || c->redirected || c->error == GW_ERR_NOTHING) {
-        return discard(c, n);
-    }
-    if (!c->judged || c->error != GW_OK) {
+    if (!c->judged || !gwp_transfer_goes_on(c)) {
         return 0;
+    }
+    if (c->reporting || c->redirected || c->error != GW_OK) {
+        return discard(c, n);
     }
     if (n > GWP_RECEIVE - c->held) {
         c->paused = true;
@@ -271,7 +282,7 @@ static bool set_question(struct gwp_curl *c, CURL *easy)
         bad |= !add_header(c, text);
     }
     SET(CURLOPT_HTTPHEADER, c->headers);
-    SET(CURLOPT_CURLU, c->target.url);
+    SET(CURLOPT_URL, c->target.url);
     return !bad;
 }
 
@@ -282,6 +293,7 @@ static bool set_callbacks(struct gwp_curl *c, CURL *easy)
     SET(CURLOPT_HEADERDATA, c);
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, c);
+    SET(CURLOPT_SOCKOPTFUNCTION, on_socket);
     SET(CURLOPT_PREREQFUNCTION, on_connected);
     SET(CURLOPT_PREREQDATA, c);
     SET(CURLOPT_VERBOSE, 1L); /* to on_debug(), which prints nothing */
@@ -342,31 +354,17 @@ static int error_of(const struct gwp_curl *c, CURLcode code)
             return codes[i].error;
         }
     }
-    bool chunk = code == CURLE_RECV_ERROR && strstr(c->said, "chunked-encoding") != NULL; /* has no code of its own */
+    bool chunk = code == CURLE_RECV_ERROR && strstr(c->said, "chunk") != NULL; /* libcurl has no code for it */
     return c->tls.alert ? GW_ERR_TLS : chunk ? GW_ERR_HTTP : GW_ERR_TRANSPORT;
 }
 
 /* ---- Whom payloads may come from ------------------------------------------------------------------------------- */
 
-static void read_host(struct gw_cbor *c, void *out)
-{
-    *(struct gw_span *)out = gw_cbor_text(c);
-}
-
 bool gwp_curl_allows(const struct gwp_curl *c, const char *host)
 {
-    struct gw_span list = { c->hosts, c->hosts_n }, one;
-    uint32_t count = gw_list_count(list);
-    if (strcmp(host, c->host) == 0) {
-        return true;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        if (gw_list_read(list, i, read_host, &one) == GW_OK && one.n == strlen(host) &&
-            strncasecmp((const char *)one.p, host, one.n) == 0) {
-            return true;
-        }
-    }
-    return false;
+    struct gw_trust trust = { .hosts = { c->hosts, c->hosts_n } };
+    return strcmp(host, c->host) == 0 ||
+           gwc_host_listed(&trust, (struct gw_span){ (const uint8_t *)host, strlen(host) });
 }
 
 static void follow(struct gwp_curl *c)
@@ -385,7 +383,7 @@ static void follow(struct gwp_curl *c)
 
 /* ---- Steps ------------------------------------------------------------------------------------------------------ */
 
-/* The body is as it should be: nothing is missing. */
+/* Nothing of the body is missing. */
 static bool is_whole(const struct gwp_curl *c)
 {
     bool payload = c->request.resource == GW_RESOURCE_PAYLOAD;
@@ -399,7 +397,7 @@ static void finish_get(struct gwp_curl *c, CURLcode code)
     }
     if (c->redirected) { /* its body does not matter */
         follow(c);
-    } else if (code != CURLE_OK && !c->complete) {
+    } else if (!c->judged || (code != CURLE_OK && !c->complete)) {
         (void)gwp_curl_fail(c, error_of(c, code), c->tls.why[0] != '\0' ? c->tls.why : c->said);
     } else if (!is_whole(c)) {
         (void)gwp_curl_fail(c, GW_ERR_TRANSPORT, "the body ends early");

@@ -44,9 +44,9 @@ static void say_start(const struct supervisor *s)
     const struct gw_handover *h = &s->app.boot;
     double at = (double)(gwp_now_ms() - s->app.started_ms) / 1000.0;
     if (s->how->json) {
-        (void)printf("{\"ms\":%.0f,\"event\":\"START\",\"slot\":\"%s\",\"state\":\"%s\",\"recovery\":%s,\"cause\":\"%s\","
-                     "\"reason\":\"%s\"}\n", at * 1000.0, gwp_slot_name(h->slot), gwp_state_name(h->state),
-                     h->recovery ? "true" : "false", gwp_cause_name(h->cause),
+        (void)printf("{\"ms\":%.0f,\"event\":\"START\",\"slot\":\"%s\",\"state\":\"%s\",\"recovery\":%s,"
+                     "\"cause\":\"%s\",\"reason\":\"%s\"}\n", at * 1000.0, gwp_slot_name(h->slot),
+                     gwp_state_name(h->state), h->recovery ? "true" : "false", gwp_cause_name(h->cause),
                      h->reason == 0 ? "" : gw_error_name(h->reason));
     } else {
         (void)printf("%7.2f  starts slot %s%s%s (cause: %s)\n", at, gwp_slot_name(h->slot),

@@ -27,12 +27,14 @@ enum gwp_behaviour gwp_behaviour_parse(const char *name);
 struct gwp_run {
     const char *folder;
     struct gwp_link_config link;
+    const char *mqtt;        /* broker that notifies, "host:port"; NULL: none */
     enum gwp_behaviour app;  /* of images that are newer than the one that is confirmed when this begins */
     bool json;               /* a line of JSON for each event, else text */
     bool head_required;
     bool confirm_offline;
     uint32_t head_age_s, anonymous_after;
     uint32_t interval_s;     /* between looks; 0: 24 h */
+    uint32_t jitter_s;       /* most that a look waits after a notification; 0: not at all */
     uint32_t confirm_s, steady_s; /* 0: the agent's */
     uint32_t attempts_per_day, bytes_per_day, chunk;
     uint32_t watchdog_s;     /* 0: 10 */
@@ -46,7 +48,7 @@ struct gwp_run {
 /* Runs the device until it has nothing more to do (how->looks), a signal or a power cut ends it. */
 int gwp_device_run(const struct gwp_run *how, struct gwh_error *err);
 
-/* ---- posix_app.c: one session of an image, in a process of its own ------------------------------------------------- */
+/* ---- posix_app.c: one session of an image, in a process of its own ----------------------------------------------- */
 
 enum gwp_app_end { GWP_APP_DONE = 0, GWP_APP_FAILED = 60, GWP_APP_RESTART = 64 }; /* exit codes */
 struct gwp_app {

@@ -4,82 +4,53 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "posix_target.h"
 
-#define SCHEME "https://"
-
-/* What RFC 3986 allows in a URL, without '#', and '?' only if there may be a query. */
-static bool is_plain(const char *text, bool query)
+static struct gw_span text_span(const char *text)
 {
-    for (const char *p = text; *p != '\0'; p++) {
-        if (!isalnum((unsigned char)*p) && strchr("-._~:/@!$&'()*+,;=%", *p) == NULL && !(query && *p == '?')) {
-            return false;
-        }
-    }
-    return true;
+    return (struct gw_span){ (const uint8_t *)text, strlen(text) };
 }
 
-/* The host that libcurl found, if it is a name or an IPv4 address. */
-static bool take_host(struct gwp_target *t)
+static int put(struct gwp_target *t, const struct gwc_url *url)
 {
-    char *host = NULL;
-    bool ok = curl_url_get(t->url, CURLUPART_HOST, &host, 0) == CURLUE_OK && host[0] != '\0' &&
-              strlen(host) < sizeof t->host;
-    for (size_t i = 0; ok && i <= strlen(host); i++) {
-        ok = host[i] == '\0' || isalnum((unsigned char)host[i]) || host[i] == '-' || host[i] == '.';
-        t->host[i] = (char)tolower((unsigned char)host[i]);
+    struct gwp_target made = { .port = url->port };
+    for (size_t i = 0; i < url->host.n; i++) {
+        made.host[i] = (char)tolower(url->host.p[i]);
     }
-    curl_free(host);
-    return ok;
-}
-
-static int parse(struct gwp_target *t, const char *text, bool query)
-{
-    struct gwp_target found = { .url = curl_url() };
-    size_t n = strlen(SCHEME);
-    bool ok = found.url != NULL && strncasecmp(text, SCHEME, n) == 0 && is_plain(text, query) &&
-              strchr("/?:", text[n]) == NULL && /* an empty host is no host */
-              curl_url_set(found.url, CURLUPART_URL, text, CURLU_DISALLOW_USER) == CURLUE_OK && take_host(&found);
-    if (!ok) {
-        gwp_target_free(&found);
+    made.host[url->host.n] = '\0';
+    int n = snprintf(made.url, sizeof made.url, "https://%s:%u%.*s", made.host, (unsigned)url->port, (int)url->path.n,
+                     url->path.n > 0 ? (const char *)url->path.p : "");
+    if (n < 0 || (size_t)n >= sizeof made.url) {
         return GW_ERR_VALUE;
     }
-    gwp_target_free(t);
-    *t = found;
+    *t = made;
     return GW_OK;
 }
 
 int gwp_target_make(struct gwp_target *t, struct gw_span base, const char *path)
 {
-    char text[GWP_TARGET_MAX + 1];
-    if (base.n == 0 || base.n > GWP_URL_MAX || memchr(base.p, '\0', base.n) != NULL) {
+    char text[GWC_TARGET_MAX + 1];
+    struct gwc_url url;
+    int e = gwc_url_parse(&url, base);
+    if (e != GW_OK || path == NULL) {
+        return e != GW_OK ? e : put(t, &url);
+    }
+    while (url.path.n > 0 && url.path.p[url.path.n - 1] == '/') {
+        url.path.n--;
+    }
+    int n = snprintf(text, sizeof text, "%.*s/%s", (int)url.path.n, (const char *)url.path.p, path);
+    if (n < 0 || (size_t)n >= sizeof text || strchr(text, '?') != NULL) {
         return GW_ERR_VALUE;
     }
-    while (path != NULL && base.n > 0 && base.p[base.n - 1] == '/') {
-        base.n--;
-    }
-    int n = snprintf(text, sizeof text, "%.*s%s%s", (int)base.n, (const char *)base.p, path != NULL ? "/" : "",
-                     path != NULL ? path : "");
-    return n < 0 || (size_t)n >= sizeof text ? GW_ERR_VALUE : parse(t, text, false);
+    e = gwc_url_target(&url, &url, text_span(text));
+    return e == GW_OK ? put(t, &url) : e;
 }
 
 int gwp_target_follow(struct gwp_target *t, const char *location)
 {
-    char *port = NULL;
-    char text[GWP_TARGET_MAX + 1];
-    if (location[0] != '/' || location[1] == '/') {
-        return parse(t, location, true);
-    }
-    bool ok = curl_url_get(t->url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK;
-    int n = ok ? snprintf(text, sizeof text, SCHEME "%s:%s%s", t->host, port, location) : -1;
-    curl_free(port);
-    return n < 0 || (size_t)n >= sizeof text ? GW_ERR_VALUE : parse(t, text, true);
-}
-
-void gwp_target_free(struct gwp_target *t)
-{
-    curl_url_cleanup(t->url);
-    t->url = NULL;
+    struct gwp_target old = *t;
+    struct gwc_url from = { .host = text_span(old.host), .port = old.port }, url;
+    int e = gwc_url_target(&url, &from, text_span(location));
+    return e == GW_OK ? put(t, &url) : e;
 }

@@ -298,6 +298,8 @@ int gwp_tls_attach(struct gwp_tls *tls, SSL_CTX *ctx, bool anonymous)
         SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1) {
         return GW_ERR_TLS;
     }
+    (void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_keylog_callback(ctx, NULL); /* libcurl would follow SSLKEYLOGFILE */
     SSL_CTX_set_info_callback(ctx, on_info);
     if (!anonymous) {
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);

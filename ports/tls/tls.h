@@ -29,7 +29,7 @@ struct gwc_tls_config {
     struct gw_span crl;              /* PEM (the same) or DER; n 0: none. Its own dates are not looked at: what an old
                                         one names stays revoked */
     struct gw_span certificate, key; /* of this client, PEM (the same) or DER, an EC key; n 0: none */
-    /* Random bytes: 0 or an error. With the full profile PSA draws some too: gw_crypto_psa_entropy() (crypto_ports.h). */
+    /* Random bytes: 0 or an error. In the full profile PSA draws some too: gw_crypto_psa_entropy(), crypto_ports.h. */
     int (*random)(void *ctx, void *data, size_t n);
     void *ctx;
 };

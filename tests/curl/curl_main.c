@@ -9,8 +9,10 @@
  *
  *     offer | unchanged | anonymous           an offer; with If-None-Match; without checking the server
  *     payload:HEX:SIZE:RANGE[:BASE]           a payload by ranges of RANGE bytes until it is there or a range fails
+ *     brief:HEX:SIZE:RANGE                    the same, each request closed with its last byte, its end not waited for
  *     slow:HEX:SIZE:MS                        a payload as one range, read only after MS milliseconds
  *     report:BYTES                            a report of so many bytes
+ *     many:COUNT                              so many transports at once ask for an offer; bytes: how many got it
  *     now:SECONDS | pin:HEX                   from now on (the next look) the clock and the pins are these
  *     wait:MS                                 does nothing for so long
  *
@@ -30,6 +32,7 @@
 #include "posix_curl.h"
 
 #define LIST_MAX 8u
+#define MANY_MAX 200u
 
 struct program {
     struct gwp_curl_config config;
@@ -42,6 +45,7 @@ struct program {
     uint32_t pin_count;
     struct gwh_buf bundle, cert, key;
     double longest; /* call, ms */
+    bool brief;     /* closes as soon as it has the bytes */
 };
 
 /* What came of a command. */
@@ -146,7 +150,7 @@ static int fetch(struct program *p, const struct gw_request *r, struct outcome *
         e = e == GW_OK ? read_some(p, data, sizeof data, &n) : e;
         (void)EVP_DigestUpdate(out->hash, data, n);
         got += n;
-    } while (e == GW_OK && n > 0);
+    } while (e == GW_OK && n > 0 && !(p->brief && got == r->longest));
     double start = ms_now();
     p->t.close(p->t.ctx);
     timed(p, start);
@@ -203,6 +207,50 @@ static void report(struct program *p, const char *text, struct outcome *out)
     free(bytes);
 }
 
+/* One step of one of many transports. True: it is done. */
+static bool many_step(struct program *p, const struct gw_transport *t, struct outcome *out)
+{
+    uint8_t data[8192];
+    size_t n = 0;
+    double start = ms_now();
+    int e = t->read(t->ctx, data, sizeof data, &n);
+    timed(p, start);
+    out->bytes += e == GW_OK && n == 0;
+    out->error = e != GW_OK && e != GW_ERR_AGAIN ? e : out->error;
+    return (e == GW_OK && n == 0) || (e != GW_OK && e != GW_ERR_AGAIN);
+}
+
+static void many(struct program *p, const char *text, struct outcome *out)
+{
+    static const struct gw_request offer_request = { .resource = GW_RESOURCE_OFFER, .longest = 8192 };
+    static struct gw_transport t[MANY_MAX];
+    static struct gwp_curl *all[MANY_MAX];
+    struct gw_transport_trust told = { .now = p->now };
+    struct gwh_error err = { 0 };
+    bool done[MANY_MAX] = { false };
+    size_t count = (size_t)strtoul(text, NULL, 10), left;
+    count = count < MANY_MAX ? count : MANY_MAX;
+    for (size_t i = 0; i < count; i++) {
+        all[i] = gwp_curl_new(&p->config, &t[i], &err);
+        if (all[i] == NULL || t[i].trust(t[i].ctx, &told) != GW_OK || t[i].open(t[i].ctx, &offer_request) != GW_OK) {
+            (void)die("cannot make many transports");
+        }
+    }
+    for (left = count; left > 0;) {
+        for (size_t i = 0; i < count; i++) {
+            if (!done[i] && many_step(p, &t[i], out)) {
+                done[i] = true;
+                t[i].close(t[i].ctx);
+                left--;
+            }
+        }
+        gwp_curl_wait_any(all, count, 1000);
+    }
+    for (size_t i = 0; i < count; i++) {
+        gwp_curl_free(all[i]);
+    }
+}
+
 static void print_text(const char *text)
 {
     putchar('"');
@@ -241,11 +289,14 @@ static void run(struct program *p, const char *command)
     const char *rest = strchr(command, ':');
     rest = rest != NULL ? rest + 1 : "";
     p->longest = 0;
+    p->brief = strncmp(command, "brief:", 6) == 0;
     (void)EVP_DigestInit_ex(out.hash, EVP_sha256(), NULL);
-    if (strncmp(command, "payload:", 8) == 0 || strncmp(command, "slow:", 5) == 0) {
+    if (strncmp(command, "payload:", 8) == 0 || strncmp(command, "slow:", 5) == 0 || p->brief) {
         payload(p, rest, command[0] == 's', &out);
     } else if (strncmp(command, "report:", 7) == 0) {
         report(p, rest, &out);
+    } else if (strncmp(command, "many:", 5) == 0) {
+        many(p, rest, &out);
     } else if (strncmp(command, "now:", 4) == 0) {
         p->now = (uint32_t)strtoul(rest, NULL, 10);
     } else if (strncmp(command, "pin:", 4) == 0) {

@@ -100,11 +100,18 @@ def one_connection(repo, pki):
               count["header"] + count["body"] == sum(int(line[6]) for line in log), (count, log))
         print(f"   offer, 4 ranges, 304: {count['requests']} requests, {count['connections']} connection, "
               f"{count['sent']} bytes sent, {count['header']} of headers and {count['body']} of bodies received")
+        lines = results("requests that are closed with their last byte", server.url, pki.ca, ["OK"],
+                        f"brief:{repo.small}:{SIZE}:1000")
+        check("keep the connection", lines[0]["connections"] == 1 and lines[0]["asked"] == 100, lines)
         results("what is not there", server.url, pki.ca, ["HTTP_STATUS"], "offer", offer="offers/none")
         results("an address instead of a name", server.url.replace("localhost", "127.0.0.1"), pki.ca, ["OK"], "offer")
         results("a base with a path and a slash", server.url + "/offers/", pki.ca, ["OK"], "offer", offer="one")
         proxy = {name: "http://127.0.0.1:9" for name in ("https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy")}
         results("no proxy from the environment", server.url, pki.ca, ["OK"], "offer", env=proxy)
+        secrets = TMP / "secrets"
+        results("no secrets in files", server.url, pki.ca, ["OK", "OK"], "offer", "anonymous",
+                env={"SSLKEYLOGFILE": str(secrets)})
+        check("that the environment names", not secrets.exists() or b"SECRET" not in secrets.read_bytes())
         roots_folder(server, pki)
 
 
@@ -154,7 +161,7 @@ def signed_by_a_leaf(pki):
 
 def certificates(repo, pki):
     other, old = Pki(TMP / "other"), Pki(TMP / "old", days=(-30, -1))
-    revoked = pki.server("revoked")
+    revoked, pinned = pki.server("revoked"), pki.server("pinned")
     right, wrong = pki.pin(), other.pin()
     cases = [  # name, certificate, roots, result, options
         ("expired", pki.server("expired", days=(-30, -1)), pki.ca, "CERT_EXPIRED", {}),
@@ -174,6 +181,7 @@ def certificates(repo, pki):
         ("from a CA that is unknown", other.server("unknown"), pki.ca, "CERT_UNKNOWN", {}),
         ("from a CA that is unknown, without a clock", other.server("unknown"), pki.ca, "CERT_UNKNOWN", {"now": 0}),
         ("with another CA pinned", pki.server("fine"), pki.ca, "CERT_PIN", {"pin": wrong}),
+        ("that is pinned itself, and no CA", pinned, pki.ca, "CERT_PIN", {"pin": pki.pin(pinned[0])}),
         ("with its CA pinned, among others", pki.server("fine"), pki.ca, "OK", {"pin": [wrong, right]}),
         ("and a clock in the past", pki.server("fine"), pki.ca, "CERT_EARLY", {"now": 1000}),
         ("and a clock in the future", pki.server("fine"), pki.ca, "CERT_EXPIRED", {"now": 0xffffffff}),
@@ -220,7 +228,7 @@ PAYLOAD_FAULTS = {
     "RANGE": ["whole", "wrong_range", "wrong_size", "no_range", "more_range", "etag_change", "416"],
     "HTTP": ["gzip", "garbage", "header_flood", "long_range", "two_lengths", "endless"],
     "HTTP_STATUS": ["201", "204", "304", "400", "403", "404", "408", "429", "500", "503"],
-    "TRANSPORT": ["reset", "truncate"],
+    "TRANSPORT": ["reset", "truncate", "less_range", "early_end"],
     "TIMEOUT": ["stall", "silent"],
 }
 OFFER_FAULTS = {
@@ -240,7 +248,7 @@ REPORT_FAULTS = {
     "TIMEOUT": ["silent"],
 }
 DAMAGED = {"corrupt"}  # bytes that only the library can find wrong
-PARTIAL = {"reset", "truncate", "stall"}  # half of the range came
+PARTIAL = {"reset", "truncate", "stall", "less_range", "early_end"}  # half of the range came
 ALL_OF_IT = {"endless"}
 
 
@@ -295,6 +303,9 @@ def others(server, repo, pki):
     check("a piece that comes twice", lines[1]["result"] in ("OK", "HTTP") and lines[1]["sha256"] != repo.small and
           lines[2]["result"] == "OK" and lines[2]["sha256"] == repo.small, lines)
     server.clear()
+    server.set("etag_change", since=3)  # the file was written anew: the next attempt begins with the new tag
+    results("a tag that changes for good", server.url, pki.ca, ["OK", "RANGE", "OK"], "offer", repo.get, repo.get)
+    server.clear()
     server.set("close", every=1)
     lines = results("a server that closes after every answer", server.url, pki.ca, ["OK"] * 3, "offer", repo.get,
                     "report:9", report="device/v1/report")
@@ -302,6 +313,15 @@ def others(server, repo, pki):
     check("and resumes its TLS session", server.resumed > 0, server.resumed)
     results("pins that change while sessions are kept", server.url, pki.ca, ["OK", "OK", "OK", "OK", "CERT_PIN"],
             "offer", "offer", "offer", "pin:" + "00" * 32, "offer")
+    server.clear()
+    server.set("delay", seconds=0.5)
+    start = time.monotonic()
+    lines = results("fifty transports at once", server.url, pki.ca, ["OK"], "many:50", stall=5000)
+    check("wait for each other's server together", lines[0]["bytes"] == 50 and time.monotonic() - start < 10, lines)
+    server.clear()
+    server.set("404", every=1)
+    lines = results("a server that has nothing", server.url, pki.ca, ["HTTP_STATUS"] * 3, "offer", "offer", repo.get)
+    check("is asked over one connection", lines[-1]["connections"] == 1, lines)
     server.clear()
     lines = results("a reader that is slow", server.url, pki.ca, ["OK"], f"slow:{repo.big}:{BIG}:700")
     check("holds the server back", 0 < lines[0]["held"] <= BUFFER and lines[0]["sha256"] == repo.big, lines)
@@ -378,8 +398,9 @@ def redirects(repo, pki):
         server.clear()
         payload_bases(server, cdn, there, repo, pki, own)
         stranger = Pki(TMP / "stranger").client("dev1")
-        results("a client certificate that the server does not take", mtls.url, pki.ca, ["TLS"], "offer",
-                cert=stranger[0], key=stranger[1])
+        for name, one in (("1.2", mtls), ("1.3", server)):
+            results(f"a client certificate that the server does not take, TLS {name}", one.url, pki.ca, ["TLS"],
+                    "offer", cert=stranger[0], key=stranger[1])
 
 
 def loop_length(server, repo, pki, own):

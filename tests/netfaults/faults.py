@@ -118,11 +118,25 @@ def fault_long_range(conn, answer, size=100, **_):
     conn.send_answer(answer)
 
 
+def fault_less_range(conn, answer, **_):
+    """The range that was asked for, in a body that is shorter, and says so."""
+    content_range(answer)
+    resize(answer, len(answer.body) // 2)
+    conn.send_answer(answer)
+
+
 def fault_no_length(conn, answer, **_):
     """No Content-Length: the end of the connection is the end of the body."""
     answer.headers.pop("Content-Length", None)
     answer.headers["Connection"] = "close"
     conn.send_answer(answer)
+    return False
+
+
+def fault_early_end(conn, answer, after=None, **_):
+    """No Content-Length, and the connection ends in the middle, properly."""
+    answer.headers.pop("Content-Length", None)
+    conn.send(answer.head() + answer.body[:half(answer, after)])
     return False
 
 

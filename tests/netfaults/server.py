@@ -3,7 +3,7 @@
 
     with FaultServer(folder, cert, key) as server:
         server.url                          "https://localhost:PORT"
-        server.set("reset", at=3)           the third request from now on; every=3: each third; neither: all
+        server.set("reset", at=3)           the third request from now on; every=3: each third; since=3: from it on
         server.set("delay", seconds=0.2, device="dev1")     counted for the device with this client certificate
         server.clear()                      no faults any more, and the count starts again
         server.requests                     what was asked, as Request tuples, in order
@@ -63,8 +63,9 @@ class Answer:
 class Fault:
     """A fault that is set, and when it strikes."""
 
-    def __init__(self, name, at=None, every=None, device=None, **options):
-        self.name, self.at, self.every, self.device, self.options = name, at, every, device, options
+    def __init__(self, name, at=None, every=None, since=None, device=None, **options):
+        self.name, self.at, self.every, self.since, self.device = name, at, every, since, device
+        self.options = options
         self.strike = faults.find(name)
         self.count = 0
 
@@ -75,6 +76,8 @@ class Fault:
         self.count += 1
         if self.at is not None:
             return self.count == self.at
+        if self.since is not None:
+            return self.count >= self.since
         return self.every is None or self.count % self.every == 0
 
 
@@ -121,7 +124,12 @@ class Connection:
     def handshake(self):
         if self.server.context is None:
             return
-        self.sock = self.server.context.wrap_socket(self.sock, server_side=True)
+        self.sock = self.server.context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
+        try:
+            self.sock.do_handshake()
+        except ssl.SSLError:
+            self.sleep(0.05)  # the end of TCP must not overtake the alert
+            raise
         self.server.resumed += self.sock.session_reused
         subject = dict(pair for group in (self.sock.getpeercert() or {}).get("subject", ()) for pair in group)
         self.device = subject.get("commonName", "")
@@ -227,9 +235,9 @@ class FaultServer:
 
     # Faults and the record.
 
-    def set(self, name, at=None, every=None, device=None, **options):
+    def set(self, name, **options):
         with self.lock:
-            self.faults.append(Fault(name, at, every, device, **options))
+            self.faults.append(Fault(name, **options))
 
     def clear(self):
         with self.lock:

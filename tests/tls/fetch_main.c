@@ -373,7 +373,8 @@ static void run_trust(void)
     }
 }
 
-/* offer | same (an offer, unchanged is welcome) | payload DIGEST SIZE BASE | report TEXT | look (trust again) | rest S (and a half) */
+/* offer | same (an offer, unchanged is welcome) | payload DIGEST SIZE BASE | report TEXT | look (trust again) |
+ * rest S (and a half) | waive, insist (trust in the server, from here on) */
 static char **run_action(char **a)
 {
     if (strcmp(a[0], "offer") == 0 || strcmp(a[0], "same") == 0) {
@@ -391,6 +392,10 @@ static char **run_action(char **a)
     if (strcmp(a[0], "payload") == 0 && a[1] != NULL && a[2] != NULL && a[3] != NULL) {
         run_payload(a[1], a[2], a[3]);
         return a + 4;
+    }
+    if (strcmp(a[0], "waive") == 0 || strcmp(a[0], "insist") == 0) {
+        want.anonymous = a[0][0] == 'w';
+        return a + 1;
     }
     if (strcmp(a[0], "rest") == 0 && a[1] != NULL) {
         const struct timespec t = { (time_t)strtoul(a[1], NULL, 10), 500000000 };

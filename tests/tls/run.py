@@ -214,6 +214,14 @@ def resumption(site):
                    resumed=2, connections=3)
             result = fetch(profile, site.pki.ca, server.url, "offer", "look", "offer")
             expect(f"{profile}, {tls}: each look checks anew", result, OFFER_OK, OFFER_OK, handshakes=2, resumed=0)
+            base = server.url.replace("localhost", "127.0.0.1") + "/payloads"
+            result = fetch(profile, site.pki.ca, server.url, "--host", "127.0.0.1", "--chunk", "300000", "offer",
+                           *FETCH, base)
+            expect(f"{profile}, {tls}: not under another name", result, OFFER_OK, PAYLOAD_OK, handshakes=2, resumed=0)
+        with site.nginx(site.pki.server("past", days=(-9, -1)), tls=[tls], extra=more) as server:
+            result = fetch(profile, site.pki.ca, server.url, "waive", "offer", "offer", "offer", "insist", "offer")
+            expect(f"{profile}, {tls}: a session without a check serves no other", result, OFFER_OK, OFFER_OK,
+                   OFFER_OK, refused("offer", "CERT_EXPIRED"), handshakes=2, resumed=1, connections=3)
 
 
 def idle(site):

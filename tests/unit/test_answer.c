@@ -222,7 +222,8 @@ static void test_urls(void **state)
         "", "https:", "https://", "https:///a", "https://:443/", "https://a:0x1/", "https://a:99999/", "http://a/",
         "ftp://a/",
         "//a/", "a", "https://u@a/", "https://u:p@a/", "https://@a/", "https://a/?b", "https://a?b", "https://a/#b",
-        "https://a b/", "https://a/ b", "https://a\r\nX: y/", "https://a\\b/", "https://[::1]/", "https://a_b/",
+        "https://a b/", "https://2130706433/",
+        "https://127.1/", "https://a/ b", "https://a\r\nX: y/", "https://a\\b/", "https://[::1]/", "https://a_b/",
         "https://%61/%zz\x01", "https://\xc3\xa4/", "https://a/\x80", "https://a/<",
     };
     struct gwp_target t = { 0 };
@@ -236,17 +237,6 @@ static void test_urls(void **state)
     assert_string_equal(t.host, "updates.example.com");
     assert_int_equal(make(&t, "HTTPS://127.0.0.1", NULL), GW_OK);
     assert_string_equal(t.host, "127.0.0.1");
-    assert_int_equal(make(&t, "https://2130706433/", NULL), GW_OK);
-    assert_string_equal(t.host, "127.0.0.1"); /* what is asked is what is compared */
-    gwp_target_free(&t);
-}
-
-static void expect_url(struct gwp_target *t, const char *url)
-{
-    char *text = NULL;
-    assert_int_equal(curl_url_get(t->url, CURLUPART_URL, &text, 0), CURLUE_OK);
-    assert_string_equal(text, url);
-    curl_free(text);
 }
 
 static void test_redirects(void **state)
@@ -261,13 +251,12 @@ static void test_redirects(void **state)
             fail_msg("taken: %s", bad[i]);
         }
     }
-    expect_url(&t, "https://a.example:8443/b/c");
+    assert_string_equal(t.url, "https://a.example:8443/b/c");
     assert_int_equal(gwp_target_follow(&t, "/d?e=f"), GW_OK);
-    expect_url(&t, "https://a.example:8443/d?e=f");
+    assert_string_equal(t.url, "https://a.example:8443/d?e=f");
     assert_int_equal(gwp_target_follow(&t, "https://b.example/x?y"), GW_OK);
-    expect_url(&t, "https://b.example/x?y");
+    assert_string_equal(t.url, "https://b.example:443/x?y");
     assert_string_equal(t.host, "b.example");
-    gwp_target_free(&t);
 }
 
 int main(void)

@@ -90,9 +90,10 @@ class Pki:
                 x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build())
         return self._write(file, _pem(builder.sign(self.key, hashes.SHA256())))
 
-    def pin(self):
-        """SHA-256 of the CA's SubjectPublicKeyInfo: what a trust bundle pins."""
+    def pin(self, path=None):
+        """SHA-256 of the SubjectPublicKeyInfo of the CA, or of a certificate: what a trust bundle pins."""
+        cert = x509.load_pem_x509_certificate(Path(path).read_bytes()) if path else self.cert
         digest = hashes.Hash(hashes.SHA256())
-        digest.update(self.cert.public_key().public_bytes(serialization.Encoding.DER,
+        digest.update(cert.public_key().public_bytes(serialization.Encoding.DER,
                                                           serialization.PublicFormat.SubjectPublicKeyInfo))
         return digest.finalize().hex()

@@ -16,6 +16,7 @@
 #define MBEDTLS_GCM_C
 #define MBEDTLS_MD_C
 #define MBEDTLS_ECP_NIST_OPTIM
+#define MBEDTLS_AES_ROM_TABLES               /* not 5 KB of RAM */
 #define MBEDTLS_AES_FEWER_TABLES
 #define MBEDTLS_SHA256_SMALLER
 
