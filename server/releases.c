@@ -123,16 +123,32 @@ static int begin_payload(void *ctx, const struct gwh_place *at)
     return x;
 }
 
+static int take_bytes(void *ctx, sqlite3_stmt *s)
+{
+    struct gw_span b = gws_column_bytes(s, 0);
+    return b.n == 0 || gwh_buf_add(ctx, b.p, b.n) == GW_OK ? GWH_OK : GWH_IO;
+}
+
+/* Do they say the same, whoever signed them? */
+static bool is_same_head(struct gw_span a, struct gw_span b)
+{
+    struct gw_span x, y;
+    return a.n > 0 && b.n > 0 && gwh_sign_payload(a, &x) == GW_OK && gwh_sign_payload(b, &y) == GW_OK &&
+           x.n == y.n && memcmp(x.p, y.p, x.n) == 0;
+}
+
 /* The head that came with it is the class's from now on, if it is newer; the same one again is fine. */
 static int take_head(struct gws_edit *e, sqlite3 *db, const struct gwh_release *r, const struct gw_head *head)
 {
-    int64_t same = 0;
+    struct gwh_buf stored = {0};
     if (r->head.n == 0) {
         return GWH_OK;
     }
-    int x = gws_number(db, &e->change.err, &same, NULL, "SELECT count(*) FROM class WHERE id = ? AND head = ?", "bb",
-                       (struct gw_span){r->m.class_id, 16}, gwh_span(&r->head));
-    return x == GWH_OK && same == 0 ? gws_class_head_store(e, db, r->m.class_id, head, gwh_span(&r->head)) : x;
+    int x = gws_query(db, &e->change.err, take_bytes, &stored, "SELECT head FROM class WHERE id = ?", "b",
+                      (struct gw_span){r->m.class_id, 16});
+    bool same = is_same_head(gwh_span(&stored), gwh_span(&r->head));
+    gwh_buf_free(&stored);
+    return x == GWH_OK && !same ? gws_class_head_store(e, db, r->m.class_id, head, gwh_span(&r->head)) : x;
 }
 
 static int begin(struct gws_edit *e, sqlite3 *db, const struct gwh_release *r)
@@ -166,7 +182,10 @@ int gws_release_begin(struct gws_edit *e, sqlite3 *db)
     }
     x = x == GWH_OK ? begin(e, db, &r) : x;
     gwh_release_free(&r);
-    return x == GWH_OK || e->change.err.exit != GWH_OK ? x : gwh_fail_reason(&e->change.err, x, "the release");
+    if (x == GWH_OK || e->change.err.exit != GWH_OK) {
+        return x;
+    }
+    return x < 0 ? gwh_fail_reason(&e->change.err, x, "the release") : gwh_fail(&e->change.err, x, "the release");
 }
 
 /* ---- Parts ------------------------------------------------------------------------------------------------------- */
@@ -243,17 +262,11 @@ static int check_payload(void *ctx, const struct gwh_place *at)
     return reason == GW_OK ? GWH_OK : gwh_fail_reason(err, reason, "the payload %s is refused", hex);
 }
 
-static int take_manifest(void *ctx, sqlite3_stmt *s)
-{
-    struct gw_span b = gws_column_bytes(s, 0);
-    return gwh_buf_add(ctx, b.p, b.n) == GW_OK ? GWH_OK : GWH_IO;
-}
-
 static int load_manifest(struct gws_edit *e, sqlite3 *db, const uint8_t digest[32], struct gwh_buf *cose,
                          struct gw_manifest *m)
 {
     struct gw_span map;
-    int x = gws_query(db, &e->change.err, take_manifest, cose, "SELECT manifest FROM release WHERE digest = ?", "b",
+    int x = gws_query(db, &e->change.err, take_bytes, cose, "SELECT manifest FROM release WHERE digest = ?", "b",
                       (struct gw_span){digest, 32});
     if (x != GWH_OK) {
         return gwh_fail(&e->change.err, x, "the manifest");
@@ -274,6 +287,9 @@ int gws_release_finish(struct gws_edit *e, sqlite3 *db)
     x = x == GWH_OK ? load_manifest(e, db, digest, &cose, &m) : x;
     x = x == GWH_OK ? gwh_each_payload(&m, check_payload, e) : x;
     gwh_buf_free(&cose);
+    if (x < 0) {
+        return gwh_fail_reason(err, x, "the stored manifest");
+    }
     if (x == GWH_OK && state == UPLOADING) {
         x = gws_exec(db, err, "UPDATE release SET state = 1 WHERE digest = ?", "b", (struct gw_span){digest, 32});
         x = x == GWH_OK ? gws_edit_audit(e, db, "release ready", e->object, NULL) : x;

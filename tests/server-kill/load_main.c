@@ -70,7 +70,8 @@ static void put_part(void)
     uint64_t there = 0;
     name_blob(name);
     memset(bytes, (int)(blob_at / PART), sizeof bytes);
-    if (blob_at < BLOB && gws_upload_put(&blobs, name, blob_at, (struct gw_span){bytes, PART}, &there, &err) == GWH_OK) {
+    if (blob_at < BLOB &&
+        gws_upload_put(&blobs, name, blob_at, (struct gw_span){bytes, PART}, &there, &err) == GWH_OK) {
         blob_at = there;
         line("blob %lu %llu%s\n", 0, there, "");
     }

@@ -54,7 +54,8 @@ def check(folder, log):
 
 
 def next_number(log):
-    numbers = [int(line.split()[1]) for line in log.read_text().split("\n")[:-1] if line.startswith(("ack ", "failed "))]
+    lines = log.read_text().split("\n")[:-1]
+    numbers = [int(line.split()[1]) for line in lines if line.startswith(("ack ", "failed "))]
     return max(numbers, default=0) + 1000
 
 
