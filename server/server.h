@@ -46,6 +46,7 @@ void gws_config_example(FILE *out, const struct gws_config *values);
 
 struct gws_mqtt;
 struct gws_events;
+struct gws_env;
 
 struct gws_server {
     struct gws_config config;
@@ -54,6 +55,7 @@ struct gws_server {
     struct gws_blobs blobs;
     struct gws_fleet *fleet;
     struct gws_http *http;
+    const struct gws_env *env; /* what edits verify releases and bundles with (resources.h) */
     struct gws_mqtt *mqtt;     /* NULL: none */
     struct gws_events *events; /* who listens to server-sent events */
     uint8_t link_key[32];      /* MACs expiring links; from the database, made once */
