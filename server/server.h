@@ -56,6 +56,7 @@ struct gws_server {
     const struct gws_env *env; /* what edits of resources.h need: blobs, roots */
     struct gws_fleet *fleet;
     struct gws_http *http;
+    const struct gws_env *env; /* what edits verify releases and bundles with (resources.h) */
     struct gws_mqtt *mqtt;     /* NULL: none */
     struct gws_events *events; /* who listens to server-sent events */
     uint8_t link_key[32];      /* MACs expiring links; from the database, made once */
