@@ -350,7 +350,7 @@ static void a_bundle_that_does_not_fit_goes_first(void **state)
     t_server_release(&s, &(struct t_wish){.sequence = 45, .encrypted = true, .grants = 12, .devices = 45}, big);
     t_server_rollout(&s, "r", big, targets[0], 0, 1, 1);
     reload();
-    assert_in_range(gws_fleet_offer(fleet, dev("dev-1"))->bytes.n, 4000, GWH_OFFER_ROOM);
+    assert_in_range(gws_fleet_offer(fleet, dev("dev-1"))->bytes.n, 4000, GW_OFFER_BUFFER);
     r.trust_version = 4;
     reported("dev-1", r);
     parse(gws_fleet_offer(fleet, dev("dev-1")), &o);
