@@ -11,7 +11,7 @@ preset = cmake --preset $(1) >/dev/null && cmake --build $(BUILD)/$(1) -j $(JOBS
 .PHONY: help deps build build-% board demo test test-full test-one test-rv32 test-cortex-m measure-rv32 \
         powercut mutants size stack cov lint fuzz bench bench-boot \
         bench-patch clean
-.PHONY: demo-desk demo-qemu powercut-qemu bench-agent
+.PHONY: demo-desk demo-qemu powercut-qemu bench-agent bench-server
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +114,12 @@ bench-agent: ## 1 000 devices update at once from nginx: bytes, retries, time; D
 	$(call deps,build)
 	@$(call preset,host)
 	@bench/agent/run.py $(BUILD)/host --devices $(or $(DEVICES),1000)
+
+bench-server: ## the server: durable reports; downloads, looks, handshakes, memory against nginx; ROUNDS=n
+	$(call deps,test)
+	@$(call preset,host)
+	@rm -rf $(BUILD)/bench-server; missed=0; $(BUILD)/host/bench/bench-reports $(BUILD)/bench-server || missed=1; \
+	bench/server/run.py $(BUILD)/host --rounds $(or $(ROUNDS),5) || missed=1; exit $$missed
 
 bench-boot: ## the emulated board from reset to an image of 128 KB
 	$(call deps,test)

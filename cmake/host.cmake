@@ -103,4 +103,8 @@ foreach(board ${boards})
 endforeach()
 
 gw_program(patch_decode SOURCES bench/patch/decode.c LINK godwit-host DIR bench)
+gw_program(bench-reports SOURCES bench/server/reports.c LINK godwit-server DIR bench)
+gw_program(server-load SOURCES tests/server-kill/load_main.c LINK godwit-server DIR tests)
 gw_program(agents SOURCES bench/agent/agents.c LINK godwit-posix DIR bench)
+gw_program(server-client SOURCES bench/server/client.c LINK OpenSSL::SSL Threads::Threads DIR bench)
+target_compile_definitions(server-client PRIVATE _GNU_SOURCE)

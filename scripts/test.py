@@ -175,6 +175,13 @@ def quick():
             *on_targets("--short", "--jobs", "1"), *units(ASAN), *known_answers(), *scripts(ASAN / "bin"), *seeds()]
 
 
+def threads():
+    """What has threads, under ThreadSanitizer (which needs addresses that are not random)."""
+    names = ("test_db", "test_reports_server", "test_resources")
+    return [*(build("host-tsan", name) for name in names),
+            *(Suite(f"tsan-{name}", ["setarch", "-R", BUILD / "host-tsan/tests" / name], "tap") for name in names)]
+
+
 def tier_ci():
     gates = ("lint", "size", "stack", "cov", "demo", "demo-desk", "demo-qemu", "measure-rv32", "help")
     return [*quick(), build("host"), build("host-clang"), *(make(t) for t in gates),
@@ -182,8 +189,8 @@ def tier_ci():
 
 
 def tier_full():
-    return [*tier_ci(), *on_targets(), make("powercut"), make("powercut-qemu", 3600), make("mutants", 3600),
-            make("fuzz", 3600), make("bench"), make("bench-agent")]
+    return [*tier_ci(), *threads(), *on_targets(), make("powercut"), make("powercut-qemu", 3600), make("mutants", 3600),
+            make("fuzz", 3600), make("bench"), make("bench-agent"), make("bench-server")]
 
 
 def tier_cov():
@@ -231,6 +238,8 @@ def preset_of(name):
     """The preset whose programs a suite runs."""
     if name.startswith(("target-", "test-")):
         return "target-" + name.partition("-")[2]
+    if name.startswith("tsan-"):
+        return "host-tsan"
     return "kat" if "kat" in name else "host-asan"
 
 

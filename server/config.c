@@ -69,7 +69,7 @@ static const struct option door_options[] = {
     { NULL, "connections", NUMBER, DOOR(limits.connections), 1, 1000000, 8192, "Connections in all." },
     { NULL, "per_address", NUMBER, DOOR(limits.per_address), 1, 1000000, 256,
       "Connections of one address (of one /64 of IPv6)." },
-    { NULL, "per_minute", NUMBER, DOOR(limits.per_minute), 1, 100000, 60,
+    { NULL, "per_minute", NUMBER, DOOR(limits.per_minute), 1, 1000000000, 60,
       "Requests of one device in a minute; ranges of payloads do not count." },
 };
 
@@ -95,9 +95,15 @@ struct reading {
     bool seen[COUNT(options)], seen_door[4][COUNT(door_options)];
 };
 
+/* Quotes what stands there, up to the end of its line. */
 static int bad(struct reading *r, const char *what, const char *text)
 {
-    gwh_fail(r->err, GWH_USAGE, "%s:%u: %s \"%.200s\"", r->path, r->line, what, text);
+    char quoted[120];
+    size_t n = 0;
+    for (; n < sizeof quoted - 1 && text[n] != '\0' && text[n] != '\n' && text[n] != '\r'; n++)
+        quoted[n] = text[n] < ' ' || text[n] >= 0x7f ? '?' : text[n];
+    quoted[n] = '\0';
+    gwh_fail(r->err, GWH_USAGE, "%s:%u: %s \"%s\"", r->path, r->line, what, quoted);
     return 0;
 }
 

@@ -3,7 +3,8 @@
  *
  * Keeps true: what `done` was told with result GWH_OK is on the disk (synchronous=FULL) and survives kill -9 and a loss
  * of power; a change that is refused leaves nothing behind and takes no other with it; when the disk fails, all that
- * were to be committed together fail with GWH_IO; one process has the file.
+ * were to be committed together fail with GWH_IO (whether they are there after the next start is then not known: as a
+ * whole, or not at all); one process has the file.
  *
  * The main thread reads through gws_db_reader(); nothing but the writer's thread writes.
  */

@@ -1,6 +1,8 @@
 /*
- * edit.c - edits and pages: what all resources of the administration have in common. See resources.h.
+ * edit.c - edits, pages, reasons: what all resources of the administration have in common. See resources.h. Needs no
+ * server: tools use it too.
  */
+#define _GNU_SOURCE
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,48 +46,6 @@ int gws_refuse(struct gwh_error *err, int reason, const char *format, ...)
 
 /* ---- An edit's life ---------------------------------------------------------------------------------------------- */
 
-static int apply(struct gws_change *c, sqlite3 *db)
-{
-    struct gws_edit *e = (struct gws_edit *)c;
-    return e->run(e, db);
-}
-
-static void notify(void *ctx, const struct gws_device *d)
-{
-    gws_mqtt_notify(ctx, d->id);
-}
-
-/* What was committed, into memory. A failure here leaves memory behind the disk: it is told, and mended by a restart. */
-static void reload(struct gws_edit *e)
-{
-    struct gws_server *s = e->server;
-    sqlite3 *db = gws_db_reader(s->db);
-    struct gwh_error err = {0};
-    size_t i;
-    json_t *id;
-    int failed = GWH_OK;
-    json_array_foreach (e->devices, i, id) {
-        failed |= gws_fleet_reload_device(s->fleet, db, json_string_value(id), &err);
-    }
-    failed |= e->touched & GWS_TOUCH_ROLLOUTS ? gws_fleet_reload_rollouts(s->fleet, db, &err) : GWH_OK;
-    failed |= e->touched & GWS_TOUCH_TOKENS ? gws_fleet_reload_tokens(s->fleet, db, &err) : GWH_OK;
-    if (failed != GWH_OK) {
-        gws_log(s, "reload-failed", "error", err.text, "hint", "restart the server", NULL);
-    }
-    if (e->touched & (GWS_TOUCH_DEVICES | GWS_TOUCH_ROLLOUTS)) {
-        gws_fleet_changed(s->fleet, notify, s);
-    }
-}
-
-static void done(struct gws_change *c)
-{
-    struct gws_edit *e = (struct gws_edit *)c;
-    if (c->result == GWH_OK) {
-        reload(e);
-    }
-    e->finished(e);
-}
-
 struct gws_edit *gws_edit_new(int (*run)(struct gws_edit *e, sqlite3 *db), const char *who, const char *object)
 {
     static const struct gws_env nothing;
@@ -93,8 +53,6 @@ struct gws_edit *gws_edit_new(int (*run)(struct gws_edit *e, sqlite3 *db), const
     if (e == NULL) {
         return NULL;
     }
-    e->change.apply = apply;
-    e->change.done = done;
     e->run = run;
     e->env = &nothing;
     (void)snprintf(e->who, sizeof e->who, "%s", who);
@@ -111,19 +69,6 @@ void gws_edit_free(struct gws_edit *e)
         gwh_buf_free(&e->octets);
         free(e);
     }
-}
-
-void gws_edit_submit(struct gws_server *s, const struct gws_env *env, struct gws_edit *e)
-{
-    e->server = s;
-    e->env = env;
-    e->now = gws_now();
-    if (gws_db_waiting(s->db) < GWS_DB_QUEUE_MAX) {
-        gws_db_submit(s->db, &e->change);
-        return;
-    }
-    e->change.result = gws_refuse(&e->change.err, GWS_NOW_NOT, "too much is waiting to be written: try again");
-    e->finished(e);
 }
 
 int gws_edit_run(struct gws_edit *e, sqlite3 *db)
@@ -174,7 +119,7 @@ int gws_env_roots(struct gws_env *env, const char *path, struct gwh_error *err)
             env->roots.key[env->roots.count] = key->pub;
             env->roots.key[env->roots.count++].roles = GW_ROLE_ROOT;
         }
-        if (rest == 0) {
+        if (rest == 0 || memmem(pem.p + at + rest, pem.n - at - rest, "-----BEGIN", 10) == NULL) {
             break;
         }
     }

@@ -26,7 +26,7 @@ struct fleet_rollout {
     uint32_t class_at;           /* index in classes */
     struct fleet_release *release;
     struct gws_target_set target;
-    int64_t priority, started, created;
+    int64_t priority, started, turn, created;
     int state;
 };
 /* All that offers are made from, but devices. */
@@ -72,6 +72,7 @@ struct fleet_token {
     char name[64];
     int role;
     int64_t expires;
+    int64_t used, used_written; /* seconds since 1970; what the database has of it */
 };
 struct gws_fleet {
     struct gws_device **by_id, **by_token;

@@ -41,7 +41,10 @@ static bool ranks_above(const struct fleet_rollout *a, const struct fleet_rollou
     if (a->priority != b->priority) {
         return a->priority > b->priority;
     }
-    return a->started != b->started ? a->started > b->started : strcmp(a->id, b->id) > 0;
+    if (a->started != b->started) {
+        return a->started > b->started;
+    }
+    return a->turn != b->turn ? a->turn > b->turn : strcmp(a->id, b->id) > 0;
 }
 
 const struct fleet_rollout *fleet_pick(const struct gws_fleet *f, const struct gws_device *d)
@@ -73,6 +76,13 @@ enum fleet_against fleet_against(const struct gws_fleet *f, const struct fleet_r
     return r->priority < serving->priority ? LOWER_PRIORITY : STARTED_EARLIER;
 }
 
+/* It went back from it, or was offered it again before the server knew that, and said so. */
+static bool left(const struct gws_device *d, struct gw_order order)
+{
+    bool says = d->state == GW_REPORT_LEFT || (d->state == GW_REPORT_FAILED && d->reason == -GW_ERR_REJECTED_BEFORE);
+    return says && gw_order_compare(d->about, order) == 0;
+}
+
 enum fleet_withheld fleet_withheld(const struct fleet_class *c, const struct fleet_release *r,
                                    const struct gws_device *d)
 {
@@ -83,7 +93,7 @@ enum fleet_withheld fleet_withheld(const struct fleet_class *c, const struct fle
     if (d->reported != 0 && d->running.sequence != 0 && order >= 0) {
         return order == 0 ? RUNS_IT : RUNS_NEWER;
     }
-    if (d->state == GW_REPORT_LEFT && gw_order_compare(d->about, r->m.order) == 0) {
+    if (left(d, r->m.order)) {
         return LEFT_IT;
     }
     int said = c->cose.n > 0 ? gwh_head_allows(&c->head, d->class_id, r->m.order) : GW_OK;

@@ -195,8 +195,8 @@ json_t *gws_fleet_plan(struct gws_fleet *fleet, sqlite3 *db, const json_t *rollo
     if (e == GWH_OK) {
         o = json_object();
         set(o, "devices", json_integer(p.all));
-        set(o, "there already", json_integer(p.runs));
-        set(o, "served by another", json_integer(p.served_by_other));
+        set(o, "there_already", json_integer(p.runs));
+        set(o, "served_by_another", json_integer(p.served_by_other));
         set(o, "groups", show_groups(&p));
         set(o, "bytes", json_integer((json_int_t)p.bytes));
     }

@@ -204,6 +204,7 @@ static int take_rollout(void *ctx, sqlite3_stmt *s)
     k->state = sqlite3_column_int(s, 6);
     k->created = sqlite3_column_int64(s, 7);
     k->started = sqlite3_column_int64(s, 8);
+    k->turn = sqlite3_column_int64(s, 9);
     k->release = release_of(r, gws_column_bytes(s, 3));
     if (k->release == NULL || !find_class(r->p, class_id, &k->class_at)) {
         return gwh_fail(r->err, GWH_IO, "the rollout %s names a release or a class that is not there", k->id);
@@ -219,7 +220,7 @@ int fleet_policy_load(struct fleet_policy *p, sqlite3 *db, struct gwh_error *err
                                 "SELECT version, cose FROM trust ORDER BY version DESC LIMIT 1", "")
                     : e;
     return e == GWH_OK ? gws_query(db, err, take_rollout, &r,
-                                   "SELECT id, name, class, release, target, priority, state, created, started"
+                                   "SELECT id, name, class, release, target, priority, state, created, started, turn"
                                    " FROM rollout WHERE state <= 2 ORDER BY id",
                                    "")
                        : e;

@@ -290,7 +290,7 @@ static void show_class(const struct fleet_class *c, json_t *o, json_t *words)
     set(k, "id", gwh_show_hex(c->id, 16));
     set(k, "vendor", json_string(c->vendor));
     set(k, "name", json_string(c->name));
-    set(k, "head serial", json_integer(c->cose.n > 0 ? c->head.serial : 0));
+    set(k, "head_serial", json_integer(c->cose.n > 0 ? c->head.serial : 0));
     set(o, "class", k);
     say(words, "It is of class %s %s.", c->vendor, c->name);
 }

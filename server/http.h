@@ -32,6 +32,7 @@ enum gws_role { /* of an administration token; each may do what those before it 
 };
 
 struct gws_server;
+struct gws_schema;
 
 /* One request. */
 struct gws_call {
@@ -62,6 +63,8 @@ struct gws_route {
     void (*run)(struct gws_call *call);
     const char *summary;    /* for the OpenAPI document */
     const char *query;      /* "tag=,limit=": names of query parameters, or NULL: none. Others: 400 */
+    const struct gws_schema *takes, *gives; /* for the OpenAPI document (api.h): body and answer. NULL: none */
+    int status;             /* of an answer that went well; 0: 200 */
 };
 /* Tables of routes, each ended by a method NULL; each resource has one. Ended by NULL. In routes.c. The first that
  * matches serves; GET serves HEAD too. */
@@ -95,6 +98,7 @@ void gws_answer_file(struct gws_call *call, int fd, uint64_t size, const char *e
 struct gws_stream;
 struct gws_stream *gws_answer_stream(struct gws_call *call, const char *type, void (*gone)(void *ctx), void *ctx);
 bool gws_stream_send(struct gws_stream *s, struct gw_span bytes); /* false: the client is too slow, and was dropped */
+void gws_stream_close(struct gws_stream *s); /* calls `gone` */
 
 /* ---- Doors ------------------------------------------------------------------------------------------------------- */
 

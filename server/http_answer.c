@@ -270,6 +270,11 @@ bool gws_stream_send(struct gws_stream *s, struct gw_span bytes)
     return true;
 }
 
+void gws_stream_close(struct gws_stream *s)
+{
+    gws_conn_drop(s->conn);
+}
+
 void gws_stream_end(struct gws_stream *s)
 {
     s->gone(s->ctx);

@@ -134,6 +134,7 @@ int gws_http_new(struct gws_http **http, struct gws_server *server, struct event
         return gwh_fail(err, GWH_IO, "no memory");
     (*http)->server = server;
     (*http)->base = base;
+    gws_maps_start(*http);
     return GWH_OK;
 }
 
@@ -337,5 +338,6 @@ void gws_http_free(struct gws_http *http)
         SSL_CTX_free(d->tls);
         free(d);
     }
+    gws_maps_end(http);
     free(http);
 }

@@ -9,7 +9,6 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -97,7 +96,7 @@ void gws_out_free(struct gws_out *o)
 {
     free(o->bytes);
     if (o->map != NULL)
-        munmap(o->map, o->map_n);
+        gws_map_release(o->map);
     memset(o, 0, sizeof *o);
 }
 
@@ -134,8 +133,8 @@ enum gws_io gws_io_flush(struct gws_conn *c)
 {
     size_t slice = GWS_WRITE_SLICE;
     enum gws_io result = write_part(c, c->out.bytes, &c->out.at, c->out.n, &slice);
-    if (result == GWS_IO_DONE)
-        result = write_part(c, c->out.map, &c->out.file_at, c->out.file_end, &slice);
+    if (result == GWS_IO_DONE && c->out.map != NULL)
+        result = write_part(c, c->out.map->bytes, &c->out.file_at, c->out.file_end, &slice);
     return result;
 }
 

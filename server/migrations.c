@@ -45,11 +45,13 @@ static const char first[] =
     " size INTEGER NOT NULL, PRIMARY KEY(release, name)) WITHOUT ROWID;"
     "CREATE INDEX payload_name ON payload(name);"
 
+    /* turn: of those started in one second, the later one is higher. */
     /* state: 0 draft, 1 running, 2 paused, 3 aborted, 4 done. target: JSON. plan: phases, thresholds (later). */
     "CREATE TABLE rollout(id TEXT PRIMARY KEY, name TEXT NOT NULL, class BLOB NOT NULL REFERENCES class(id),"
     " release BLOB NOT NULL REFERENCES release(digest), target TEXT NOT NULL, priority INTEGER NOT NULL DEFAULT 0,"
     " state INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, creator TEXT NOT NULL,"
-    " started INTEGER NOT NULL DEFAULT 0, ended INTEGER NOT NULL DEFAULT 0, plan TEXT) WITHOUT ROWID;"
+    " started INTEGER NOT NULL DEFAULT 0, turn INTEGER NOT NULL DEFAULT 0,"
+    " ended INTEGER NOT NULL DEFAULT 0, plan TEXT) WITHOUT ROWID;"
     "CREATE INDEX rollout_class ON rollout(class, state);"
 
     /* All reports as they came: what the columns say can be checked against the device's signature at any time. */
@@ -59,7 +61,8 @@ static const char first[] =
     " cose BLOB NOT NULL, UNIQUE(device, counter));"
 
     "CREATE TABLE token(id TEXT PRIMARY KEY, name TEXT NOT NULL, hash BLOB NOT NULL UNIQUE CHECK(length(hash) = 32),"
-    " role INTEGER NOT NULL, created INTEGER NOT NULL, creator TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;"
+    " role INTEGER NOT NULL, created INTEGER NOT NULL, creator TEXT NOT NULL, expires INTEGER NOT NULL,"
+    " used INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
 
     "CREATE TABLE audit(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,"
     " object TEXT NOT NULL, detail TEXT);";

@@ -50,9 +50,8 @@ static int choose_key(struct taking *t, const struct gws_device *d, const struct
         memcpy(t->key + 32, key->y.p, 32);
     }
     if (shown && stored && memcmp(t->key, d->key, 64) != 0) {
-        (void)gwh_fail_reason(err, GW_ERR_KEY_UNKNOWN, "%s showed a certificate with another key than is stored",
-                              t->device);
-        return gwh_hint(err, "if the device has a new key: godwit device ... --key, or PATCH its key");
+        (void)gwh_fail_reason(err, GW_ERR_KEY_UNKNOWN, "%s showed another key than is stored", t->device);
+        return gwh_hint(err, "if it has a new key, an operator sets it: PATCH /api/v1/devices/%s", t->device);
     }
     if (!shown && !stored) {
         return gwh_fail_reason(err, GW_ERR_NO_KEY, "no key of %s is known: its reports cannot be verified", t->device);
@@ -78,93 +77,14 @@ static int verify(struct taking *t)
     return GWH_OK;
 }
 
-/* ---- Storing ----------------------------------------------------------------------------------------------------- */
-
-struct device_row {
-    int64_t counter;
-    bool found, enabled;
-    uint8_t key[64];
-};
-static int take_row(void *ctx, sqlite3_stmt *s)
-{
-    struct device_row *r = ctx;
-    r->found = true;
-    r->counter = sqlite3_column_int64(s, 0);
-    r->enabled = sqlite3_column_int(s, 1) != 0;
-    gws_column_fixed(s, 2, r->key, 64);
-    return GWH_OK;
-}
-
-static int is_same(struct taking *t, sqlite3 *db, bool *same)
-{
-    int64_t n = 0;
-    int e = gws_number(db, &t->change.err, &n, NULL,
-                       "SELECT count(*) FROM report WHERE device = ? AND counter = ? AND cose = ?", "tib", t->device,
-                       (int64_t)t->report.counter, (struct gw_span){t->cose, t->n});
-    *same = n == 1;
-    return e;
-}
-
-/* GWH_OK: it goes on, unless t->repeated. */
-static int check_row(struct taking *t, sqlite3 *db, struct device_row *r)
-{
-    struct gwh_error *err = &t->change.err;
-    int e = gws_query(db, err, take_row, r, "SELECT counter, enabled, key FROM device WHERE id = ?", "t", t->device);
-    if (e != GWH_OK) {
-        return e;
-    }
-    if (!r->found || !r->enabled) {
-        return gws_refuse(err, GWS_NOT_FOUND, "%s is not known, or disabled", t->device);
-    }
-    if (!is_zero(r->key, 64) && memcmp(r->key, t->key, 64) != 0) {
-        return gwh_fail_reason(err, GW_ERR_KEY_UNKNOWN, "%s has another key", t->device);
-    }
-    if (t->report.counter > r->counter) {
-        return GWH_OK;
-    }
-    e = is_same(t, db, &t->repeated);
-    if (e != GWH_OK || t->repeated) {
-        return e;
-    }
-    return gws_refuse(err, GWS_REPLAY, "%s: the counter is %u, and a report with %lld was taken", t->device,
-                      (unsigned)t->report.counter, (long long)r->counter);
-}
-
-static int insert_report(struct taking *t, sqlite3 *db)
-{
-    const struct gw_report *r = &t->report;
-    return gws_exec(db, &t->change.err,
-                    "INSERT INTO report(device, counter, received, state, reason, about_epoch, about_sequence, bytes,"
-                    " again, cose) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    "tiiiiiiiib", t->device, (int64_t)r->counter, t->now, (int64_t)r->state, (int64_t)r->reason,
-                    (int64_t)r->release.epoch, (int64_t)r->release.sequence, (int64_t)r->bytes, (int64_t)r->again,
-                    (struct gw_span){t->cose, t->n});
-}
-
-static int update_device(struct taking *t, sqlite3 *db)
-{
-    const struct gw_report *r = &t->report;
-    return gws_exec(db, &t->change.err,
-                    "UPDATE device SET counter = ?, state = ?, reason = ?, about_epoch = ?, about_sequence = ?,"
-                    " running_epoch = ?, running_sequence = ?, hardware = ?, bootloader = ?, trust_version = ?,"
-                    " head_serial = ?, seen = max(seen, ?), reported = ?, key = coalesce(key, ?) WHERE id = ?",
-                    "iiiiiiiiiiiiibt", (int64_t)r->counter, (int64_t)r->state, (int64_t)r->reason,
-                    (int64_t)r->release.epoch, (int64_t)r->release.sequence, (int64_t)r->running.epoch,
-                    (int64_t)r->running.sequence, (int64_t)r->hardware, (int64_t)r->bootloader,
-                    (int64_t)r->trust_version, (int64_t)r->head_serial, t->now, t->now,
-                    (struct gw_span){t->key, 64}, t->device);
-}
-
 static int apply(struct gws_change *c, sqlite3 *db)
 {
     struct taking *t = (struct taking *)c;
-    struct device_row row = {.counter = 0};
-    int e = check_row(t, db, &row);
-    if (e != GWH_OK || t->repeated) {
-        return e;
-    }
-    e = insert_report(t, db);
-    return e == GWH_OK ? update_device(t, db) : e;
+    struct gws_storing k = {.device = t->device, .key = t->key, .cose = {t->cose, t->n}, .report = &t->report,
+                            .now = t->now};
+    int e = gws_report_store(&k, db, &c->err);
+    t->repeated = k.repeated;
+    return e;
 }
 
 /* ---- After ------------------------------------------------------------------------------------------------------- */

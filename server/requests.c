@@ -66,7 +66,7 @@ struct field {
     enum kind kind;
     bool needed;
     size_t at;  /* offset of the value */
-    size_t has; /* offset of the bool that says it is there; 0: none */
+    size_t has; /* HAS(): where the bool is that says it is there; 0: none */
 };
 
 static int take_hex(const json_t *v, uint8_t *out, size_t n)
@@ -133,6 +133,7 @@ static int take_kids(const json_t *v, uint8_t *out)
 }
 _Static_assert(offsetof(struct gws_device_request, kids_n) == offsetof(struct gws_device_request, kids) + GWS_KIDS_MAX,
                "take_kids() writes the length behind the names");
+_Static_assert(offsetof(struct gws_patch_request, has_enabled) != 0, "an offset of 0 means that there is none");
 _Static_assert(offsetof(struct gws_patch_request, kids_n) == offsetof(struct gws_patch_request, kids) + GWS_KIDS_MAX,
                "take_kids() writes the length behind the names");
 
@@ -236,7 +237,7 @@ static int read_fields(void *out, const json_t *o, const struct field *table, si
             return gwh_fail(err, GWH_USAGE, "%s: %s", f->name, what_is_wanted(f->kind));
         }
         if (f->has != 0) {
-            *(bool *)((uint8_t *)out + f->has) = true;
+            *(bool *)((uint8_t *)out + f->has - 1) = true;
         }
         there++;
     }
@@ -244,6 +245,7 @@ static int read_fields(void *out, const json_t *o, const struct field *table, si
 }
 #define READ(r, o, table, err) read_fields(r, o, table, sizeof(table) / sizeof *(table), err)
 #define AT(type, member) offsetof(struct gws_##type##_request, member)
+#define HAS(type, member) (AT(type, member) + 1)
 
 /* ---- The requests ------------------------------------------------------------------------------------------------ */
 
@@ -262,7 +264,7 @@ int gws_device_request(struct gws_device_request *r, const json_t *o, struct gwh
     static const struct field table[] = {
         {"id", ID, true, AT(device, id), 0},
         {"class", UUID, true, AT(device, class_id), 0},
-        {"key", KEY, false, AT(device, key), AT(device, has_key)},
+        {"key", KEY, false, AT(device, key), HAS(device, has_key)},
         {"tags", TAGS, false, AT(device, tags), 0},
         {"kids", KIDS, false, AT(device, kids), 0},
     };
@@ -273,10 +275,10 @@ int gws_device_request(struct gws_device_request *r, const json_t *o, struct gwh
 int gws_patch_request(struct gws_patch_request *r, const json_t *o, struct gwh_error *err)
 {
     static const struct field table[] = {
-        {"enabled", BOOL, false, AT(patch, enabled), AT(patch, has_enabled)},
+        {"enabled", BOOL, false, AT(patch, enabled), HAS(patch, has_enabled)},
         {"tags", TAGS, false, AT(patch, tags), 0},
-        {"key", KEY, false, AT(patch, key), AT(patch, has_key)},
-        {"kids", KIDS, false, AT(patch, kids), AT(patch, has_kids)},
+        {"key", KEY, false, AT(patch, key), HAS(patch, has_key)},
+        {"kids", KIDS, false, AT(patch, kids), HAS(patch, has_kids)},
         {"token", TRUE, false, AT(patch, token), 0},
     };
     memset(r, 0, sizeof *r);

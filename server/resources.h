@@ -2,9 +2,9 @@
  * resources.h - what is administered (SPEC.md, section 19), without HTTP: requests read, pages of lists, edits.
  *
  * An *edit* is one change that a person makes: `run` checks, writes and leaves an entry in the audit log, all in the
- * transaction of db.h; when it was committed, what it touched is read into memory again, devices whose offer changed are
- * notified, and `finished` is called in the event loop's thread. Nothing here trusts a request: what it names is looked
- * up, what it brings is verified by the device's own code.
+ * transaction of db.h; when it was committed, what it touched is read into memory again, devices whose offer changed
+ * are notified, and `finished` is called in the event loop's thread. Nothing here trusts a request: what it names is
+ * looked up, what it brings is verified by the device's own code.
  *
  * Functions that read take a connection and give a new reference, or NULL and the error: GWH_USAGE 400, GWH_REFUSED
  * with `reason` GWS_NOT_FOUND 404, other GWH_REFUSED 409, GWH_IO 500 or 503.
@@ -24,6 +24,7 @@ int gws_refuse(struct gwh_error *err, int reason, const char *format, ...) GWH_P
 /* ---- Requests ---------------------------------------------------------------------------------------------------- */
 
 #define GWS_IMPORT_MAX 1000u /* devices in one request */
+#define GWS_PART_MAX (4u << 20) /* bytes of one part of an upload */
 #define GWS_NAME_MAX 64u     /* bytes of a name that people give: UTF-8 without control characters */
 
 struct gws_class_request {
@@ -38,8 +39,8 @@ struct gws_device_request {
     size_t kids_n;
 };
 struct gws_patch_request {
-    bool has_enabled, enabled, has_key, has_kids, token;
     uint8_t key[64];
+    bool has_enabled, enabled, has_key, has_kids, token;
     const json_t *tags;
     uint8_t kids[GWS_KIDS_MAX];
     size_t kids_n;
@@ -166,11 +167,12 @@ int gws_device_delete(struct gws_edit *e, sqlite3 *db);
 json_t *gws_releases_list(sqlite3 *db, const char *class_id, const struct gws_page *page, struct gwh_error *err);
 json_t *gws_release_show(sqlite3 *db, const struct gws_blobs *blobs, const char *digest, struct gwh_error *err);
 int gws_release_begin(struct gws_edit *e, sqlite3 *db);
-int gws_release_put(struct gws_edit *e, sqlite3 *db);    /* object: digest; part: name; offset; octets */
+/* object: digest; part: name of the payload; offset; octets. Answers {there}, also when it is refused. */
+int gws_release_put(struct gws_edit *e, sqlite3 *db);
 int gws_release_finish(struct gws_edit *e, sqlite3 *db);
 int gws_release_delete(struct gws_edit *e, sqlite3 *db);
-/* Removes blobs that no release names, and stale uploads. *removed: how many. */
-int gws_releases_collect(sqlite3 *db, const struct gws_blobs *blobs, unsigned *removed, struct gwh_error *err);
+/* Removes blobs that no release names, and stale uploads: {removed}. In the writer's thread, as nothing begins then. */
+int gws_releases_collect(struct gws_edit *e, sqlite3 *db);
 
 /* ---- Rollouts (rollouts.c) --------------------------------------------------------------------------------------- */
 
@@ -194,6 +196,17 @@ int gws_token_hash(const char *token, uint8_t hash[32]);
 json_t *gws_audit_list(sqlite3 *db, const struct gws_page *page, struct gwh_error *err); /* newest first */
 
 /* ---- Reports (reports.c) ----------------------------------------------------------------------------------------- */
+
+/* One that was verified by `key`, into the database: in a transaction. GWS_REPLAY: its counter does not grow. */
+struct gws_storing {
+    const char *device;
+    const uint8_t *key; /* 64 bytes: x || y */
+    struct gw_span cose;
+    const struct gw_report *report;
+    int64_t now;
+    bool repeated; /* told: it was there already */
+};
+int gws_report_store(struct gws_storing *t, sqlite3 *db, struct gwh_error *err);
 
 /* Verifies every stored report by the key of its device, and that the columns say what it says. `each`: of those that
  * are not so; why is one line. */

@@ -8,6 +8,5 @@
 
 extern const struct gws_route gws_payload_routes[]; /* payloads.c */
 extern const struct gws_route gws_metrics_routes[]; /* metrics.c */
-extern const struct gws_route gws_event_routes[];   /* events.c */
 
 #endif

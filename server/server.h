@@ -46,12 +46,14 @@ void gws_config_example(FILE *out, const struct gws_config *values);
 
 struct gws_mqtt;
 struct gws_events;
+struct gws_env;
 
 struct gws_server {
     struct gws_config config;
     struct event_base *base;
     struct gws_db *db;
     struct gws_blobs blobs;
+    const struct gws_env *env; /* what edits of resources.h need: blobs, roots */
     struct gws_fleet *fleet;
     struct gws_http *http;
     struct gws_mqtt *mqtt;     /* NULL: none */
@@ -61,6 +63,10 @@ struct gws_server {
     int64_t seen_flushed;      /* offers.c: when sightings of devices were last written down */
 };
 
+/* env.c: s->env from the configuration, when database, blobs and fleet are there. Runs the loop. */
+int gws_env_open(struct gws_server *s, struct gwh_error *err);
+void gws_env_close(struct gws_server *s);
+
 int64_t gws_now(void); /* seconds since 1970 */
 
 /* One line for each event, text or JSON: gws_log(s, "report", "device", id, "state", name, NULL). Escaped. */
@@ -68,13 +74,16 @@ void gws_log(const struct gws_server *s, const char *event, ...) __attribute__((
 
 /* ---- What http_route.c asks to know who somebody is -------------------------------------------------------------- */
 
-/* first_sight.c: a certificate of the device CA whose device (call->device, call->key_bytes) is not known, and
+/* who.c: a certificate of the device CA whose device (call->device, call->key_bytes) is not known, and
  * config.first_sight is on. GWH_OK: it makes it known and calls gws_call_again(), now or later, or answers itself.
  * GWH_REFUSED: 403 is answered. */
 int gws_device_first_sight(struct gws_call *call);
-/* tokens.c: role of an administration token, and its name for the audit log. NONE: unknown or expired. From memory;
+/* who.c: role of an administration token, and its name for the audit log. NONE: unknown or expired. From memory;
  * compared by its SHA-256. */
 enum gws_role gws_token_role(struct gws_server *s, const char *token, char who[64]);
+
+/* token_use.c: writes down when administration tokens were used last. Lazily: by the minute, and at the end. */
+void gws_tokens_flush(struct gws_server *s);
 
 /* ---- payloads.c -------------------------------------------------------------------------------------------------- */
 
@@ -95,8 +104,7 @@ int gws_audit(sqlite3 *db, struct gwh_error *err, const char *who, const char *w
 
 /* type: "report", "rollout", "device", "release"; takes the reference. */
 void gws_event(struct gws_server *s, const char *type, json_t *data);
-void gws_events_ping(struct gws_server *s); /* now and then, so that nobody on the way takes a stream for dead */
-void gws_events_free(struct gws_server *s); /* after gws_http_free() */
+void gws_events_free(struct gws_server *s); /* after gws_http_free(): nobody listens any more */
 
 /* ---- metrics.c --------------------------------------------------------------------------------------------------- */
 

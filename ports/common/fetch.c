@@ -281,7 +281,7 @@ static int judge_offer(struct gwc_fetch *f, const struct gw_request *r)
     }
     f->left = r->longest < OFFER_MAX ? r->longest : OFFER_MAX;
     if (!f->nothing && a->has_length && a->length > f->left) {
-        return GW_ERR_HTTP;
+        return GW_ERR_LIMIT;
     }
     if (a->status != 304) {
         f->offer_etag.n = 0; /* until it is read */
@@ -438,7 +438,8 @@ static int end_of_body(struct gwc_fetch *f)
         return GW_OK;
     }
     int error = gwc_http_read(&f->http, &more, 1, &n);
-    return error == GW_OK && n > 0 ? GW_ERR_HTTP : error;
+    bool more_came = error == GW_OK && n > 0;
+    return !more_came ? error : f->resource == GW_RESOURCE_PAYLOAD ? GW_ERR_HTTP : GW_ERR_LIMIT;
 }
 
 static int read_body(struct gwc_fetch *f, uint8_t *data, size_t size, size_t *n)

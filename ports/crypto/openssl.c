@@ -277,7 +277,8 @@ static int sign(void *ctx, const uint8_t priv[32], const uint8_t digest[32], uin
     (void)ctx;
     EC_KEY *key = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
     BIGNUM *d = BN_bin2bn(priv, 32, NULL);
-    if (key && d && EC_KEY_set_private_key(key, d) == 1) { /* refuses what is not in 1..n-1 */
+    bool fits = key && d && !BN_is_zero(d) && BN_cmp(d, EC_GROUP_get0_order(EC_KEY_get0_group(key))) < 0;
+    if (fits && EC_KEY_set_private_key(key, d) == 1) {
         sig = ECDSA_do_sign(digest, 32, key);
     }
     if (sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), signature, 32) == 32 &&

@@ -52,7 +52,8 @@ def holds(path, name):
     """Is `name` in this file what a reference to it promises?"""
     text = (ROOT / path).read_text()
     if path.endswith((".sh", ".py")):
-        return re.search(r'\b(?:check|holds|test)[ (]"' + re.escape(name) + '"', text) is not None
+        label = r'\b(?:check|holds|test)[ (](?:"|f"[^"\n]*: )' + re.escape(name) + '"'  # f"{what}: name" too
+        return re.search(label, text) is not None
     if path.endswith(".h"):
         return re.search(r"^#define " + re.escape(name) + r"\b|\b" + re.escape(name) + r"\(", text, re.M) is not None
     if path.endswith("powercut/scenarios.c"):

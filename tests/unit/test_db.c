@@ -178,7 +178,6 @@ static void a_change_that_fails_takes_no_other_with_it(void **state)
     (void)state;
     for (unsigned i = 0; i < 1000; i++) {
         submit(db, &s[i], i % 10 == 7 ? i - 1 : i, &left); /* i - 1: is there already */
-        s[i].fail = 0;
     }
     assert_true(gws_db_waiting(db) > 0);
     while (left > 0) {

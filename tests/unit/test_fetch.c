@@ -109,15 +109,15 @@ static void test_offer_size(void **state)
         memcpy(text, head, strlen(head));
         anew();
         wire_answer_bytes(&wire, text, n, WIRE_CLOSES);
-        assert_int_equal(get(&r, 500), i < 2 ? GW_OK : GW_ERR_HTTP);
+        assert_int_equal(get(&r, 500), i < 2 ? GW_OK : GW_ERR_LIMIT);
         assert_int_equal(body_n, i == 2 ? 0 : 8192);
     }
     r.longest = 5;
     assert_int_equal(one(OFFER, &r, true), GW_OK);
     r.longest = 4;
-    assert_int_equal(one(OFFER, &r, false), GW_ERR_HTTP);
+    assert_int_equal(one(OFFER, &r, false), GW_ERR_LIMIT);
     assert_int_equal(one("HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\noffer\r\n0\r\n\r\n", &r, false),
-                     GW_ERR_HTTP);
+                     GW_ERR_LIMIT);
     assert_int_equal(body_n, 4);
 }
 

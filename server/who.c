@@ -1,10 +1,23 @@
 /*
- * first_sight.c - a device that shows a certificate of the device CA and is not known yet, where the policy allows it.
+ * who.c - who somebody is: administration tokens; a device that shows a certificate of the device CA and is not known
+ * yet, where the policy allows it.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "resources.h"
+
+enum gws_role gws_token_role(struct gws_server *s, const char *token, char who[64])
+{
+    uint8_t hash[32];
+    who[0] = '\0';
+    if (strlen(token) >= GWS_TOKEN_MAX || gws_token_hash(token, hash) != GW_OK) {
+        return GWS_ROLE_NONE;
+    }
+    return (enum gws_role)gws_fleet_role(s->fleet, hash, gws_now(), who);
+}
+
+/* ---- First sight ------------------------------------------------------------------------------------------------- */
 
 struct sight {
     struct gws_change change; /* first */
