@@ -204,8 +204,8 @@ class Running:
 
     def __init__(self, name, url, *more, interval=DAY, ca="srv"):
         self.out = Path(f"{name}.events")
-        command = [BIN / "godwit-device", "run", name, "--server", url, "--ca", f"{ca}/ca/ca.pem", "--interval", interval,
-                   "--seconds", 180, "--stall", 2, "--json", *more]
+        command = [BIN / "godwit-device", "run", name, "--server", url, "--ca", f"{ca}/ca/ca.pem", "--interval",
+                   interval, "--seconds", 180, "--stall", 2, "--json", *more]
         with open(self.out, "w") as out, open(f"{name}.err", "w") as err:
             self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 

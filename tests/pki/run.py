@@ -104,7 +104,8 @@ def ca():
           and d.serial_number != cert("locked.pem").serial_number)
     point = cert("dev1.pem").public_key().public_numbers()
     holds("id and public key are printed", out.split() == ["dev1", f"{point.x:064x}{point.y:064x}"], out)
-    holds("OpenSSL agrees", openssl("verify", "-purpose", "sslclient", "-CAfile", "dca/ca.pem", "dev1.pem").returncode == 0)
+    holds("OpenSSL agrees", openssl("verify", "-purpose", "sslclient", "-CAfile", "dca/ca.pem",
+                                   "dev1.pem").returncode == 0)
     holds("but not as a server", openssl("verify", "-purpose", "sslserver", "-CAfile", "dca/ca.pem",
                                         "dev1.pem").returncode != 0)
     holds("what was signed is written down", ",dev1," in Path("dca/issued.csv").read_text())
@@ -159,7 +160,8 @@ def requests():
 
 def provision():
     batch = ["device", "provision", "--device-ca", "dca", *ROOTS]
-    Path("list.csv").write_text("id,class,hardware,tags\r\n# two of the first series\na1\na2,,7\n\nb1,gateway,,blue;line-2\n")
+    Path("list.csv").write_text("id,class,hardware,tags\r\n# two of the first series\na1\na2,,7\n\n"
+                                "b1,gateway,,blue;line-2\n")
     run(*batch, "--csv", "list.csv", "--hardware", 3, "-o", "out", says="3 devices")
     listed = json.loads(Path("out/devices.json").read_text())["devices"]
     holds("the list", [(d["id"], d["tags"]) for d in listed] == [("a1", []), ("a2", []), ("b1", ["blue", "line-2"])])
@@ -177,7 +179,8 @@ def provision():
           and mode("out") == 0o700)
     run(*batch, "--csv", "list.csv", "-o", "out", code=1, says="not overwritten")
     for text, why in (("a1\na1\n", "twice"), ("a+b\n", "line 1"), ("ok\nserver\n", "line 2"), ("a/b\n", "no device id"),
-                      ("a1,c,x\n", "hardware"), ("a1,,,b c\n", "tags"), ("a1,,,b,c\n", "expected"), ("# no\n", "names no"),
+                      ("a1,c,x\n", "hardware"), ("a1,,,b c\n", "tags"), ("a1,,,b,c\n", "expected"),
+                      ("# no\n", "names no"),
                       ("a1\0\n", "no text"), (f"a1,,,{'t' * 33}\n", "tags")):
         Path("bad.csv").write_text(text)
         run(*batch, "--csv", "bad.csv", "-o", "never", code=1, says=why)
@@ -226,7 +229,8 @@ def folder():
     names = extension(server, x509.SubjectAlternativeName).value
     holds("names and addresses", names.get_values_for_type(x509.DNSName) == ["localhost"]
           and [str(a) for a in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"])
-    holds("for servers alone", list(extension(server, x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.SERVER_AUTH])
+    purposes = list(extension(server, x509.ExtendedKeyUsage).value)
+    holds("for servers alone", purposes == [ExtendedKeyUsageOID.SERVER_AUTH])
     holds("the device CA's key is not there", not any("PRIVATE" in p.read_text(errors="replace") and
                                                     p.read_bytes() == Path("dca/ca.key").read_bytes()
                                                     for p in Path("srv").rglob("*") if p.is_file()))
@@ -238,7 +242,8 @@ def folder():
     run("server", "init", "srv", "--name", "localhost", code=1, says="server check")
     run("server", "init", "never", code=2, says="--name")
     run("server", "init", "never", "--name", "a host", code=2)
-    run("server", "init", "never2", "--name", "localhost", "--device-ca", "dev1.pem", code=1, says="not the certificate")
+    run("server", "init", "never2", "--name", "localhost", "--device-ca", "dev1.pem", code=1,
+        says="not the certificate")
     run("server", "check", "nowhere", code=1, says="server init")
     check(0, "is free", "server CA", "mosquitto -c")
     faults(port)
