@@ -1,5 +1,5 @@
 /*
- * mqtt.h - a client of an MQTT broker, without a thread: what godwitd and the device on a PC have (SPEC.md, section 20).
+ * mqtt.h - a client of an MQTT broker, without a thread: for godwitd and the device on a PC (SPEC.md, section 20).
  *
  *    gwh_mqtt_new(&m, &config, &err)
  *    for (;;) { gwh_mqtt_step(m, now_ms); wait until gwh_mqtt_fd(m) can be read (or written, if it wants that),

@@ -9,7 +9,7 @@
 #define STATES "CONFIRMED|STAGED|FAILED|LEFT|DECLINED"
 
 static const struct gws_hints hints = {
-    "`godwit device list` shows the devices; `godwit device import FILE.csv` makes them known",
+    "`godwit device list` shows the devices; `godwit device import devices.json` makes them known",
     "`godwit device show ID` shows what is known of it",
 };
 

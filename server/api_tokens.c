@@ -6,7 +6,7 @@
 #define ROLES "viewer|publisher|operator|admin"
 #define TIME_MAX INT64_C(253402300799)
 
-static const struct gws_hints hints = {"`godwit token list` shows the tokens", NULL};
+static const struct gws_hints hints = {"`godwit server tokens` shows the tokens", NULL};
 static const struct gws_field token_fields[] = {
     {.name = "id", GWS_TEXT, GWS_REQUIRED, 1, 64},
     {.name = "name", GWS_TEXT, GWS_REQUIRED, 1, GWS_NAME_MAX},
@@ -14,9 +14,10 @@ static const struct gws_field token_fields[] = {
     {.name = "created", GWS_NUMBER, GWS_REQUIRED, 0, TIME_MAX},
     {.name = "creator", GWS_TEXT, GWS_REQUIRED, 0, GWS_NAME_MAX},
     {.name = "expires", GWS_NUMBER, GWS_REQUIRED, 0, TIME_MAX},
+    {.name = "used", GWS_NUMBER, GWS_REQUIRED, 0, TIME_MAX, .summary = "last; a minute late; 0: never"},
     {.name = NULL},
 };
-static const struct gws_schema token_schema = {.name = "Token", .fields = token_fields, .open = true};
+static const struct gws_schema token_schema = {.name = "Token", .fields = token_fields};
 static const struct gws_field page_fields[] = {
     {.name = "items", GWS_LIST, GWS_REQUIRED, 0, 1000, .of = &token_schema},
     {.name = "next", GWS_TEXT, GWS_REQUIRED | GWS_NULL, 0, 255},

@@ -4,7 +4,7 @@
 #include "api.h"
 
 static const struct gws_hints hints = {
-    "`godwit trust put FILE` gives the server the fleet's trust bundle (`godwit key bundle` makes one)",
+    "`godwit key bundle` makes one: name it in the configuration ([server] trust), or PUT it here",
     "`godwit key bundle --version N` makes a newer one, signed by the roots",
 };
 static const struct gws_field trust_fields[] = {

@@ -296,17 +296,31 @@ static int take_token(void *ctx, sqlite3_stmt *s)
     strncpy(k->name, gws_column_text(s, 1), sizeof k->name - 1);
     k->role = sqlite3_column_int(s, 2);
     k->expires = sqlite3_column_int64(s, 3);
+    k->used = k->used_written = sqlite3_column_int64(s, 4);
     return GWH_OK;
+}
+
+/* What was noted of tokens and is not in the database yet. */
+static void keep_use(const struct gws_fleet *fleet, struct tokens *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        for (size_t j = 0; j < fleet->token_count; j++) {
+            if (memcmp(t->token[i].hash, fleet->tokens[j].hash, 32) == 0) {
+                t->token[i].used = fleet->tokens[j].used;
+            }
+        }
+    }
 }
 
 int gws_fleet_reload_tokens(struct gws_fleet *fleet, sqlite3 *db, struct gwh_error *err)
 {
     struct tokens t = {.err = err};
-    int e = gws_query(db, err, take_token, &t, "SELECT hash, name, role, expires FROM token", "");
+    int e = gws_query(db, err, take_token, &t, "SELECT hash, name, role, expires, used FROM token", "");
     if (e != GWH_OK) {
         free(t.token);
         return e;
     }
+    keep_use(fleet, &t);
     free(fleet->tokens);
     fleet->tokens = t.token;
     fleet->token_count = t.count;
@@ -316,9 +330,10 @@ int gws_fleet_reload_tokens(struct gws_fleet *fleet, sqlite3 *db, struct gwh_err
 int gws_fleet_role(const struct gws_fleet *fleet, const uint8_t hash[32], int64_t now, char who[64])
 {
     for (size_t i = 0; i < fleet->token_count; i++) {
-        const struct fleet_token *t = &fleet->tokens[i];
+        struct fleet_token *t = &fleet->tokens[i];
         if (gw_equal(t->hash, hash, 32)) {
             memcpy(who, t->name, 64);
+            t->used = t->expires > now ? now : t->used;
             return t->expires > now ? t->role : 0;
         }
     }

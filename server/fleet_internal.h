@@ -72,6 +72,7 @@ struct fleet_token {
     char name[64];
     int role;
     int64_t expires;
+    int64_t used, used_written; /* seconds since 1970; what the database has of it */
 };
 struct gws_fleet {
     struct gws_device **by_id, **by_token;

@@ -133,6 +133,7 @@ static void on_minute(evutil_socket_t fd, short what, void *ctx)
     (void)what;
     (void)ctx;
     gws_seen_flush(&server, false);
+    gws_tokens_flush(&server);
 }
 
 /* ---- In order ---------------------------------------------------------------------------------------------------- */
@@ -173,8 +174,10 @@ static int open_all(struct gwh_error *err)
 static void close_all(void)
 {
     gws_http_free(server.http);
-    if (server.db != NULL && server.fleet != NULL)
+    if (server.db != NULL && server.fleet != NULL) {
         gws_seen_flush(&server, true);
+        gws_tokens_flush(&server);
+    }
     if (server.mqtt != NULL)
         gws_mqtt_stop(&server);
     if (server.db != NULL)

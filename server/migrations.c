@@ -61,7 +61,8 @@ static const char first[] =
     " cose BLOB NOT NULL, UNIQUE(device, counter));"
 
     "CREATE TABLE token(id TEXT PRIMARY KEY, name TEXT NOT NULL, hash BLOB NOT NULL UNIQUE CHECK(length(hash) = 32),"
-    " role INTEGER NOT NULL, created INTEGER NOT NULL, creator TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;"
+    " role INTEGER NOT NULL, created INTEGER NOT NULL, creator TEXT NOT NULL, expires INTEGER NOT NULL,"
+    " used INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
 
     "CREATE TABLE audit(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,"
     " object TEXT NOT NULL, detail TEXT);";

@@ -83,6 +83,9 @@ int gws_device_first_sight(struct gws_call *call);
  * compared by its SHA-256. */
 enum gws_role gws_token_role(struct gws_server *s, const char *token, char who[64]);
 
+/* token_use.c: writes down when administration tokens were used last. Lazily: by the minute, and at the end. */
+void gws_tokens_flush(struct gws_server *s);
+
 /* ---- payloads.c -------------------------------------------------------------------------------------------------- */
 
 /* The key of expiring links: s->link_key from the database, made and stored at the first start. Runs the loop. */

@@ -86,6 +86,7 @@ static int take(void *ctx, sqlite3_stmt *s)
     (void)json_object_set_new(o, "created", json_integer(sqlite3_column_int64(s, 3)));
     (void)json_object_set_new(o, "creator", json_string(gws_column_text(s, 4)));
     (void)json_object_set_new(o, "expires", json_integer(sqlite3_column_int64(s, 5)));
+    (void)json_object_set_new(o, "used", json_integer(sqlite3_column_int64(s, 6)));
     (void)gws_list_add(ctx, gws_column_text(s, 0), o);
     return GWH_OK;
 }
@@ -94,7 +95,7 @@ json_t *gws_tokens_list(sqlite3 *db, const struct gws_page *page, struct gwh_err
 {
     struct gws_list l = {.items = json_array(), .limit = gws_page_limit(page)};
     int e = gws_query(db, err, take, &l,
-                      "SELECT id, name, role, created, creator, expires FROM token WHERE id > ? ORDER BY id LIMIT ?",
+                      "SELECT id, name, role, created, creator, expires, used FROM token WHERE id > ? ORDER BY id LIMIT ?",
                       "ti", page != NULL && page->after != NULL ? page->after : "", (int64_t)l.limit + 1);
     json_t *o = gws_list_end(&l);
     if (e != GWH_OK) {

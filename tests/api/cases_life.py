@@ -1,6 +1,7 @@
 """A whole life with real devices: imported, looked, rolled out to, updated by a delta over mutual TLS, counted."""
 import shutil
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -134,6 +135,11 @@ def run(t, pki):
         server.kill()
         server.start()
         t.equal("after kill -9 all of it is there", server.get("/api/v1/devices").json, before)
+        server.stop()
+        server.start()
+        used = {i["name"]: i["used"] for i in server.get("/api/v1/tokens").json["items"]}
+        t.holds("when tokens were used last is written down", time.time() - used["the admin"] < 60 and
+                used["the viewer"] == 0, used)
         t.equal("ends in order", server.stop(), 0)
     finally:
         server.kill()

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -32,10 +33,12 @@ def godwit(*command):
 class Score:
     def __init__(self):
         self.passed = self.failed = 0
+        self.lock = threading.Lock()
 
     def holds(self, what, true, detail=""):
-        self.passed += bool(true)
-        self.failed += not true
+        with self.lock:
+            self.passed += bool(true)
+            self.failed += not true
         if not true:
             print(f"FAILED: {what}: {detail}", flush=True)
         return bool(true)

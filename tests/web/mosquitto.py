@@ -1,4 +1,4 @@
-"""A real Mosquitto on loopback with the configuration that `godwit server init` wrote; and a small client of MQTT 3.1.1.
+"""A real Mosquitto on loopback, as `godwit server init` configured it; and a small client of MQTT 3.1.1.
 
     with Mosquitto(server_folder) as broker: ...        broker.stop(), broker.start(); ended by its process id
     c = Client(port, ca, cert, key)                     connects over TLS; c.code: of CONNACK, None: it never came
