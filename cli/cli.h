@@ -10,7 +10,8 @@
 #include "show.h"
 
 extern const struct gwh_command cli_key[], cli_release[], cli_publish[], cli_device[], cli_layout[], cli_push[],
-    cli_patch[], cli_report[], cli_other[];
+    cli_patch[], cli_report[], cli_pki[], cli_serve[],
+    cli_devices[], cli_rollout[], cli_other[];
 #define CLI_COMMANDS_END                                                                                               \
     {                                                                                                                  \
         NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL                                                                 \
@@ -67,6 +68,8 @@ int cli_sign(const struct gwh_args *a, const struct gwh_object *o, struct gwh_er
 int cli_trust(const struct gwh_args *a, struct gwh_buf *bytes, struct gw_trust *trust, struct gwh_error *err);
 /* godwit device provision --board: the flash of a unit, for this identity. */
 int cli_provision_unit(const struct gwh_args *a, struct gw_span identity, struct gwh_error *err);
+/* godwit key new --device-ca. */
+int cli_new_ca(const struct gwh_args *a, struct gwh_error *err);
 /* Any device in a folder, described: a unit's flash files, or a device on this PC. */
 int cli_show_device(const struct gwh_args *a, const char *folder, struct gwh_error *err);
 /* The version "1.4.0" as major * 1000000 + minor * 1000 + patch. False: it has another shape. */

@@ -5,13 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
 #include "cose.h"
+#include "fleet.h"
+#include "pki.h"
+#include "provision.h"
 
 static const struct gwh_option provision_options[] = {
     {"id", "ID", "of the device: letters, digits, _ and -, at most 48; needed without --identity", false, false},
     {"vendor", "DOMAIN", "vendor's domain name; needed without --identity", false, false},
-    {"class", "NAME", "class of device; needed without --identity", false, false},
+    {"class", "NAME", "class of device (for --csv: of lines that name none); needed without --identity", false, false},
     {"hardware", "N", "hardware revision; 0 if not given", false, false},
     {"root", "KEY", "a root that signs trust bundles; 2 to 4; needed without --identity", false, true},
     {"threshold", "N", "root signatures that a bundle needs; 2 if not given", false, false},
@@ -21,6 +23,11 @@ static const struct gwh_option provision_options[] = {
      false},
     {"certificate", "FILE", "X.509 certificate for --own-key, PEM or DER: what the device shows to servers", false,
      false},
+    {"csv", "FILE", "a batch: for each line id[,class[,hardware[,tags]]] a key, a certificate by --device-ca and an "
+                    "identity, in the folder -o; and devices.json for `device import`. Tags with ; between them",
+     false, false},
+    {"device-ca", "DIR", "for --csv: the CA of the devices, from `godwit key new --device-ca`", false, false},
+    {"days", "N", "for --csv: how long certificates are good; 20 years if not given", false, false},
     {"factory", "FILE", "factory image, which the identity names by its digest; with --board it is written too",
      false, false},
     {"identity", "FILE", "an identity made before, instead of all of the above", false, false},
@@ -34,20 +41,7 @@ static const struct gwh_option provision_options[] = {
     CLI_DRY_RUN,
     GWH_OPTIONS_END,
 };
-static const struct gwh_option show_options[] = {CLI_JSON, GWH_OPTIONS_END};
-#define SECRETS_MAX 4u
-
-struct provisioning {
-    struct gwh_identity id;
-    struct cli_keys roots;
-    struct gwh_holder kek[SECRETS_MAX], ec[SECRETS_MAX];
-    struct gwh_secret kek_secret[SECRETS_MAX], ec_secret[SECRETS_MAX];
-    uint8_t d[SECRETS_MAX][32];
-    struct gwh_key own;
-    uint8_t own_d[32];
-    struct gwh_buf out, secret, certificate;
-    const char *passphrase;
-};
+static const struct gwh_option show_options[] = {CLI_SERVER, CLI_JSON, GWH_OPTIONS_END};
 
 static int add_keks(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
 {
@@ -103,6 +97,20 @@ static int add_certificate(const struct gwh_args *a, struct provisioning *p, str
     return e;
 }
 
+int cli_use_own_key(struct provisioning *p, const char *path, struct gwh_error *err)
+{
+    if (gwh_key_secret(&p->own, p->own_d) != GW_OK) {
+        return gwh_fail(err, GWH_REFUSED, "%s is no P-256 key, and devices sign with ES256", path);
+    }
+    for (uint32_t i = 0; i < p->id.ec_count; i++) {
+        if (memcmp(p->ec[i].key.thumbprint, p->own.thumbprint, 32) == 0) {
+            return gwh_fail(err, GWH_REFUSED, "%s is a --device-key too: a key has one use", path);
+        }
+    }
+    p->id.own = (struct gwh_secret){{p->own.thumbprint, GW_KEY_ID_SIZE}, {p->own_d, sizeof p->own_d}};
+    return GWH_OK;
+}
+
 static int add_own_key(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
 {
     const char *path = gwh_text(a, "own-key");
@@ -113,16 +121,8 @@ static int add_own_key(const struct gwh_args *a, struct provisioning *p, struct 
     if (e != GWH_OK) {
         return e;
     }
-    if (gwh_key_secret(&p->own, p->own_d) != GW_OK) {
-        return gwh_fail(err, GWH_REFUSED, "%s is no P-256 key, and devices sign with ES256", path);
-    }
-    for (uint32_t i = 0; i < p->id.ec_count; i++) {
-        if (memcmp(p->ec[i].key.thumbprint, p->own.thumbprint, 32) == 0) {
-            return gwh_fail(err, GWH_REFUSED, "%s is a --device-key too: a key has one use", path);
-        }
-    }
-    p->id.own = (struct gwh_secret){{p->own.thumbprint, GW_KEY_ID_SIZE}, {p->own_d, sizeof p->own_d}};
-    return add_certificate(a, p, err);
+    e = cli_use_own_key(p, path, err);
+    return e == GWH_OK ? add_certificate(a, p, err) : e;
 }
 
 static int add_factory(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
@@ -160,7 +160,7 @@ static int add_roots(const struct gwh_args *a, struct provisioning *p, struct gw
 }
 
 /* Made as told, and taken by the device's own parser. */
-static int encode(struct provisioning *p, struct gwh_error *err)
+int cli_encode_identity(struct provisioning *p, struct gwh_error *err)
 {
     struct gw_identity parsed;
     struct gw_roots roots;
@@ -176,7 +176,7 @@ static int encode(struct provisioning *p, struct gwh_error *err)
     return e == GW_OK ? GWH_OK : gwh_fail_reason(err, e, "no device would take this identity");
 }
 
-static void clean(struct provisioning *p)
+void cli_provision_free(struct provisioning *p)
 {
     cli_keys_free(&p->roots);
     for (unsigned i = 0; i < SECRETS_MAX; i++) {
@@ -191,24 +191,31 @@ static void clean(struct provisioning *p)
     free(p);
 }
 
-/* From the options. */
-static int make_identity(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
+int cli_provision_common(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
 {
-    static const char *const needed[] = {"id", "vendor", "class", "root"};
+    static const char *const needed[] = {"vendor", "class", "root"};
     int e = GWH_OK;
     for (size_t i = 0; e == GWH_OK && i < sizeof needed / sizeof *needed; i++) {
         e = gwh_need(a, needed[i], err);
     }
-    p->id.device_id = gwh_text(a, "id");
     e = e == GWH_OK ? cli_ids(a, p->id.vendor, p->id.class_id, err) : e;
     e = e == GWH_OK ? gwh_number(a, "hardware", 0, &p->id.hardware, err) : e;
     e = e == GWH_OK ? cli_passphrase(a, &p->secret, &p->passphrase, err) : e;
     e = e == GWH_OK ? add_roots(a, p, err) : e;
     e = e == GWH_OK ? add_device_keys(a, p, err) : e;
-    e = e == GWH_OK ? add_keks(a, p, err) : e;
+    return e == GWH_OK ? add_keks(a, p, err) : e;
+}
+
+/* From the options. */
+static int make_identity(const struct gwh_args *a, struct provisioning *p, struct gwh_error *err)
+{
+    int e = gwh_need(a, "id", err);
+    p->id.device_id = gwh_text(a, "id");
+    e = e == GWH_OK ? gwh_device_id_check(p->id.device_id, err) : e;
+    e = e == GWH_OK ? cli_provision_common(a, p, err) : e;
     e = e == GWH_OK ? add_own_key(a, p, err) : e;
     e = e == GWH_OK ? add_factory(a, p, err) : e;
-    return e == GWH_OK ? encode(p, err) : e;
+    return e == GWH_OK ? cli_encode_identity(p, err) : e;
 }
 
 /* One that was made before. */
@@ -250,6 +257,13 @@ static int run_provision(const struct gwh_args *a, struct gwh_error *err)
             return gwh_fail(err, GWH_USAGE, "--%s is for units of a board: add --board", for_board[i]);
         }
     }
+    if (gwh_flag(a, "csv")) {
+        return cli_provision_batch(a, err);
+    }
+    if (gwh_flag(a, "device-ca") || gwh_flag(a, "days")) {
+        (void)gwh_fail(err, GWH_USAGE, "--device-ca and --days are for --csv");
+        return gwh_hint(err, "godwit device csr and godwit device certify make the certificate of one device");
+    }
     struct provisioning *p = calloc(1, sizeof *p);
     if (p == NULL) {
         return gwh_fail_reason(err, GW_ERR_SPACE, "provision");
@@ -258,13 +272,13 @@ static int run_provision(const struct gwh_args *a, struct gwh_error *err)
     if (e == GWH_OK) {
         e = gwh_flag(a, "board") ? cli_provision_unit(a, gwh_span(&p->out), err) : write_identity(a, p, err);
     }
-    clean(p);
+    cli_provision_free(p);
     return e;
 }
 
 static int run_show(const struct gwh_args *a, struct gwh_error *err)
 {
-    return cli_show_device(a, a->operand[0], err);
+    return gwh_file_exists(a->operand[0]) ? cli_show_device(a, a->operand[0], err) : cli_device_show(a, err);
 }
 
 const struct gwh_command cli_device[] = {
@@ -274,7 +288,8 @@ const struct gwh_command cli_device[] = {
      "root2.pub.pem "
      "--device-key device.pem -o dev1.identity",
      run_provision},
-    {"device", "show", "DEVICE", 1, 1, "what lies on a device's flash: a unit's files, or a device on this PC",
+    {"device", "show", "DEVICE", 1, 1,
+     "what lies on a device's flash: a unit's files, or a device on this PC; else what the server knows of one",
      show_options, "godwit device show unit1/", run_show},
     CLI_COMMANDS_END,
 };

@@ -113,11 +113,32 @@ static int run_reasons(const struct gwh_args *a, struct gwh_error *err)
     return GWH_OK;
 }
 
+static int run_completion(const struct gwh_args *a, struct gwh_error *err)
+{
+    if (strcmp(a->operand[0], "bash") != 0) {
+        return gwh_fail(err, GWH_USAGE, "%.40s: there is completion for bash", a->operand[0]);
+    }
+    gwh_print_completion(a->program);
+    return GWH_OK;
+}
+
+static int run_man(const struct gwh_args *a, struct gwh_error *err)
+{
+    (void)err;
+    gwh_print_man(a->program);
+    return GWH_OK;
+}
+
+static const struct gwh_option no_options[] = {GWH_OPTIONS_END};
+
 const struct gwh_command cli_other[] = {
     {NULL, "inspect", "FILE", 1, 1,
      "a release, manifest, bundle, head, grant, offer, identity, key or device in words; needs no key, shows no secret",
      json_options, "godwit inspect dev1/flash.bin", run_inspect},
     {NULL, "reasons", "", 0, 0, "every reason that devices report, by number", json_options, "godwit reasons --json",
      run_reasons},
+    {NULL, "completion", "SHELL", 1, 1, "what bash completes commands with", no_options,
+     "source <(godwit completion bash)", run_completion},
+    {NULL, "man", "", 0, 0, "a manual page, for man(1)", no_options, "godwit man > godwit.1", run_man},
     CLI_COMMANDS_END,
 };

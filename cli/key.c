@@ -13,6 +13,9 @@
 
 static const struct gwh_option new_options[] = {
     {"type", "TYPE", "p256, rsa2048, rsa3072; kek or kek128 for a pre-shared key. p256 if not given", false, false},
+    {"device-ca", "NAME", "instead of a key: a CA for devices, in a folder FILE; it never goes to the server", false,
+     false},
+    {"days", "N", "for --device-ca: how long its certificate is good; 20 years if not given", false, false},
     CLI_PASSPHRASE,
     CLI_FORCE,
     CLI_DRY_RUN,
@@ -80,7 +83,7 @@ static int save_pair(const struct gwh_args *a, struct gwh_key *key, const char *
     return e;
 }
 
-static int run_new(const struct gwh_args *a, struct gwh_error *err)
+static int new_single(const struct gwh_args *a, struct gwh_error *err)
 {
     static const struct {
         const char *name;
@@ -108,6 +111,14 @@ static int run_new(const struct gwh_args *a, struct gwh_error *err)
     }
     gwh_key_free(&key);
     return e;
+}
+
+static int run_new(const struct gwh_args *a, struct gwh_error *err)
+{
+    if (!gwh_flag(a, "device-ca")) {
+        return gwh_flag(a, "days") ? gwh_fail(err, GWH_USAGE, "--days is for --device-ca") : new_single(a, err);
+    }
+    return gwh_flag(a, "type") ? gwh_fail(err, GWH_USAGE, "a CA has a P-256 key: no --type") : cli_new_ca(a, err);
 }
 
 /* ---- list, export ------------------------------------------------------------------------------------------------ */

@@ -4,13 +4,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli.h"
+#include "fleet.h"
 #include "publish.h"
 
 static const struct gwh_option publish_options[] = {
-    {"to", "WHERE", "DIR, or s3://bucket/prefix (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, "
-                    "AWS_SECRET_ACCESS_KEY)", true, false},
-    {"trust", "BUNDLE", "the trust bundle of the devices: what they would refuse is not published", true, false},
+    {"to", "WHERE", "DIR, s3://bucket/prefix (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, "
+                    "AWS_SECRET_ACCESS_KEY), or a server: https://HOST:PORT", true, false},
+    {"trust", "BUNDLE", "the trust bundle of the devices: what they would refuse is not published; needed but for a "
+                        "server, which has its own", false, false},
     {"root", "KEY", "a root; those in BUNDLE.roots.pem if none is given", false, true},
     {"threshold", "N", "root signatures needed; 2 if not given", false, false},
     {"offer-trust", NULL, "offer the trust bundle too", false, false},
@@ -19,6 +20,7 @@ static const struct gwh_option publish_options[] = {
     {"payload-base", "URL", "where devices fetch payloads, https; beside the offer if not given", false, false},
     {"class", "NAME", "name of the class, for `release list`; checked against its id", false, false},
     {"allow-older", NULL, "replace the offer of a newer release, or one that cannot be read", false, false},
+    CLI_ACCESS,
     CLI_DRY_RUN,
     CLI_JSON,
     GWH_OPTIONS_END,
@@ -73,7 +75,7 @@ static int take_what(const struct gwh_args *a, struct gwh_publish *p, struct gwh
     return e;
 }
 
-static int run_publish(const struct gwh_args *a, struct gwh_error *err)
+static int publish(const struct gwh_args *a, struct gwh_error *err)
 {
     struct gwh_release r = {0};
     struct gwh_buf bundle = {0}, head = {0};
@@ -101,18 +103,38 @@ static int run_publish(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
+static int run_publish(const struct gwh_args *a, struct gwh_error *err)
+{
+    if (cli_is_server(gwh_text(a, "to"))) {
+        return cli_server_publish(a, err);
+    }
+    int e = gwh_need(a, "trust", err);
+    return e == GWH_OK ? publish(a, err) : e;
+}
+
 /* ---- list -------------------------------------------------------------------------------------------------------- */
 
 static const struct gwh_option list_options[] = {
-    {"from", "WHERE", "DIR, or s3://bucket/prefix", true, false},
+    {"from", "WHERE", "DIR, s3://bucket/prefix, or a server: https://HOST:PORT", true, false},
     {"check", NULL, "also compare the SHA-256 of payloads: of files by reading them, in a bucket as it was put", false,
      false},
+    CLI_ACCESS,
+    CLI_JSON,
+    GWH_OPTIONS_END,
+};
+static const struct gwh_option show_options[] = {
+    {"from", "URL", "of the server: https://HOST:PORT; of the profile if not given", false, false},
+    CLI_ACCESS,
     CLI_JSON,
     GWH_OPTIONS_END,
 };
 
 static int run_list(const struct gwh_args *a, struct gwh_error *err)
 {
+    if (cli_is_server(gwh_text(a, "from"))) {
+        return gwh_flag(a, "check") ? gwh_fail(err, GWH_USAGE, "--check is for static repositories")
+                                    : cli_server_releases(a, err);
+    }
     struct gwh_store store = {0};
     json_t *tree = NULL;
     bool whole = false;
@@ -134,5 +156,7 @@ const struct gwh_command cli_publish[] = {
      "godwit release publish rel/ --to /srv/updates --trust trust.cose", run_publish},
     {"release", "list", "", 0, 0, "what lies in a static repository, and whether it is whole", list_options,
      "godwit release list --from /srv/updates --json", run_list},
+    {"release", "show", "DIGEST", 1, 1, "a release on a server, with its payloads", show_options,
+     "godwit release show 5a0c... --from https://updates.example.com:8443", cli_server_release},
     CLI_COMMANDS_END,
 };

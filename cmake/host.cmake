@@ -17,7 +17,7 @@ target_include_directories(godwit-crypto-openssl ${GW_SCOPE_godwit-crypto-openss
 
 # Host code reads lib's internal CBOR and COSE interfaces (lib/src): one encoder and one decoder for both sides.
 gw_library(godwit-host GLOB host/*.c LINK godwit godwit-common godwit-crypto-openssl Threads::Threads ${DIVSUFSORT} OpenSSL::Crypto
-  PkgConfig::JANSSON PkgConfig::CURL)
+  PkgConfig::JANSSON PkgConfig::CURL PkgConfig::MOSQUITTO OpenSSL::SSL)
 target_include_directories(godwit-host ${GW_SCOPE_godwit-host} . host lib/src)
 
 include(cmake/tls.cmake)
@@ -27,7 +27,7 @@ gw_library(godwit-posix GLOB ports/posix/*.c EXCLUDE "_main\\.c$" LINK godwit-ho
 target_include_directories(godwit-posix ${GW_SCOPE_godwit-posix} ports/posix)
 
 file(GLOB cli CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} cli/*.c)
-gw_program(godwit-cli SOURCES ${cli} LINK godwit-posix godwit-host)
+gw_program(godwit-cli SOURCES ${cli} LINK godwit-server godwit-posix godwit-host)
 if(TARGET godwit-cli)
   set_target_properties(godwit-cli PROPERTIES OUTPUT_NAME godwit)
 endif()

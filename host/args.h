@@ -63,6 +63,9 @@ int gwh_need(const struct gwh_args *a, const char *name, struct gwh_error *err);
 /* A number that fits 32 bits: decimal, 0x..., with K or M for 1024s. `otherwise` when the option is not there. */
 int gwh_number(const struct gwh_args *a, const char *name, uint32_t otherwise, uint32_t *out, struct gwh_error *err);
 int gwh_number_parse(const char *text, const char *what, uint32_t *out, struct gwh_error *err);
+/* From the same tables, on stdout: completion for bash; a manual page for man(1). args_pages.c. */
+void gwh_print_completion(const struct gwh_program *program);
+void gwh_print_man(const struct gwh_program *program);
 /* For people, on stderr, with a newline. */
 void gwh_note(const char *format, ...) GWH_PRINTF(1, 2);
 

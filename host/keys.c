@@ -349,33 +349,40 @@ void gwh_key_signer(struct gwh_signer *signer, struct gwh_key *key)
 
 /* ---- Certificates ------------------------------------------------------------------------------------------------ */
 
-static X509 *parse_certificate(const struct gwh_buf *file)
+static X509 *parse_certificate(struct gw_span file)
 {
-    const uint8_t *p = file->p;
-    BIO *bio = BIO_new_mem_buf(file->p, (int)file->n);
+    const uint8_t *p = file.p;
+    BIO *bio = BIO_new_mem_buf(file.p, (int)file.n);
     X509 *x = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
     BIO_free(bio);
     ERR_clear_error();
-    return x != NULL ? x : d2i_X509(NULL, &p, (long)file->n);
+    return x != NULL ? x : d2i_X509(NULL, &p, (long)file.n);
+}
+
+int gwh_certificate_parse(struct gwh_buf *der, struct gw_span file, const char *name, const struct gwh_key *key,
+                          struct gwh_error *err)
+{
+    uint8_t *bytes = NULL;
+    X509 *x = file.n > 0 && file.n <= KEY_FILE_MAX ? parse_certificate(file) : NULL;
+    int n = x != NULL ? i2d_X509(x, &bytes) : 0, e = GWH_OK;
+    if (n <= 0) {
+        e = gwh_fail(err, GWH_REFUSED, "%s is no X.509 certificate", name);
+    } else if (EVP_PKEY_eq(X509_get0_pubkey(x), key->evp) != 1) {
+        e = gwh_fail(err, GWH_REFUSED, "%s is a certificate for another key", name);
+    } else if (gwh_buf_add(der, bytes, (size_t)n) != GW_OK) {
+        e = gwh_fail_reason(err, GW_ERR_SPACE, "%s", name);
+    }
+    ERR_clear_error();
+    OPENSSL_free(bytes);
+    X509_free(x);
+    return e;
 }
 
 int gwh_certificate_read(struct gwh_buf *der, const char *path, const struct gwh_key *key, struct gwh_error *err)
 {
     struct gwh_buf file = {0};
-    uint8_t *bytes = NULL;
     int e = gwh_file_read(&file, path, KEY_FILE_MAX, err);
-    X509 *x = e == GWH_OK ? parse_certificate(&file) : NULL;
-    int n = x != NULL ? i2d_X509(x, &bytes) : 0;
-    if (e == GWH_OK && n <= 0) {
-        e = gwh_fail(err, GWH_REFUSED, "%s is no X.509 certificate", path);
-    } else if (e == GWH_OK && EVP_PKEY_eq(X509_get0_pubkey(x), key->evp) != 1) {
-        e = gwh_fail(err, GWH_REFUSED, "%s is a certificate for another key", path);
-    } else if (e == GWH_OK && gwh_buf_add(der, bytes, (size_t)n) != GW_OK) {
-        e = gwh_fail_reason(err, GW_ERR_SPACE, "%s", path);
-    }
-    ERR_clear_error();
-    OPENSSL_free(bytes);
-    X509_free(x);
+    e = e == GWH_OK ? gwh_certificate_parse(der, gwh_span(&file), path, key, err) : e;
     gwh_buf_free(&file);
     return e;
 }

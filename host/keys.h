@@ -48,6 +48,9 @@ void gwh_key_signer(struct gwh_signer *signer, struct gwh_key *key);
 int gwh_key_secret(const struct gwh_key *key, uint8_t d[32]);
 /* An X.509 certificate, PEM or DER, as DER; it must be for this key. Appends. */
 int gwh_certificate_read(struct gwh_buf *der, const char *path, const struct gwh_key *key, struct gwh_error *err);
+/* The same from memory; `name` for messages. */
+int gwh_certificate_parse(struct gwh_buf *der, struct gw_span file, const char *name, const struct gwh_key *key,
+                          struct gwh_error *err);
 /* "P-256", "RSA-3072" ... */
 const char *gwh_key_kind_name(const struct gwh_key *key);
 /* First line of a passphrase file, in `out` (a string). */

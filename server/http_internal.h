@@ -11,7 +11,7 @@
 #include <event2/event_struct.h>
 #include <event2/listener.h>
 
-#include "http.h"
+#include "httpd.h"
 #include "http_head.h"
 #include "server.h"
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "args.h"
+#include "first.h"
 #include "resources.h"
 
 #define DRAIN_MS 20000u
@@ -118,6 +119,10 @@ static void on_reload(evutil_socket_t fd, short what, void *ctx)
     for (size_t i = 0; i < 4; i++)
         if (server.config.door[i].listen[0] != '\0')
             reload_door(i);
+    struct gwh_error err = { 0 };
+    if (gws_mqtt_reload(&server, &err) != GWH_OK)
+        gws_log(&server, "reload-failed", "error", err.text, NULL);
+    gws_first_tokens(&server);
 }
 
 /* Every minute: what memory knows and the database does not yet. */
@@ -182,6 +187,7 @@ static void run_loop(void)
     };
     for (size_t i = 0; i < 4; i++)
         event_add(events[i], i == 3 ? &minute : NULL);
+    gws_first_tokens(&server);
     gws_log(&server, "ready", NULL);
     event_base_dispatch(server.base);
     for (size_t i = 0; i < 4; i++)

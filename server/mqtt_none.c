@@ -10,6 +10,13 @@ int gws_mqtt_start(struct gws_server *s, struct gwh_error *err)
     return gwh_fail(err, GWH_USAGE, "[mqtt] host is given, but this build has no MQTT");
 }
 
+int gws_mqtt_reload(struct gws_server *s, struct gwh_error *err)
+{
+    (void)s;
+    (void)err;
+    return GWH_OK;
+}
+
 void gws_mqtt_stop(struct gws_server *s)
 {
     (void)s;

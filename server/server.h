@@ -16,7 +16,7 @@
 #include "blobs.h"
 #include "db.h"
 #include "fleet.h"
-#include "http.h"
+#include "httpd.h"
 
 struct gws_config {
     char data[GWH_PATH_MAX];         /* folder of database and blobs */
@@ -128,7 +128,9 @@ void gws_report_take(struct gws_server *s, const char *device, const struct gw_p
 
 int gws_mqtt_start(struct gws_server *s, struct gwh_error *err);
 void gws_mqtt_stop(struct gws_server *s);
-/* "There is something": to one device, or to all that a class has (device NULL). No broker: nothing happens. */
+/* New certificates, from the next connection on. */
+int gws_mqtt_reload(struct gws_server *s, struct gwh_error *err);
+/* "There is something", to one device. No broker: nothing happens. */
 void gws_mqtt_notify(struct gws_server *s, const char *device);
 
 #endif

@@ -255,6 +255,9 @@ static const struct gwh_option run_options[] = {
     {"report", "PATH", "where reports go, below the server's; not given: nowhere", false, false},
     {"ca", "FILE", "CAs that may sign servers, PEM, or a folder of them; those of this PC if not given", false, false},
     {"crl", "FILE", "certificates that are revoked", false, false},
+    {"mqtt", "HOST:PORT", "broker that says when to look, and takes reports; the device shows its certificate there too",
+     false, false},
+    {"jitter", "SECONDS", "a look after a notification waits for up to this long; 0 if not given", false, false},
     {"ports", "PORTS", "curl: libcurl and OpenSSL; common: the client of boards. curl if not given", false, false},
     {"app", "BEHAVIOUR",
      "of newer images: healthy, crashes, hangs, never-confirms, fails-self-test, crashes-later", false, false},
@@ -305,7 +308,7 @@ static int parse_numbers(const struct gwh_args *a, struct gwp_run *run, struct g
         {"stall", &stall},                  {"bytes-per-day", &run->bytes_per_day},
         {"head-age", &run->head_age_s},     {"anonymous-after", &run->anonymous_after},
         {"looks", &run->looks},             {"seconds", &run->seconds},
-        {"cut-at", &cut},
+        {"cut-at", &cut},                   {"jitter", &run->jitter_s},
     };
     int e = GWH_OK;
     for (size_t i = 0; e == GWH_OK && i < sizeof numbers / sizeof *numbers; i++) {
@@ -344,6 +347,7 @@ static int run_run(const struct gwh_args *a, struct gwh_error *err)
     run.link = (struct gwp_link_config){.server = gwh_text(a, "server"),     .offer_path = gwh_text(a, "offer"),
                                         .report_path = gwh_text(a, "report"), .roots = gwh_text(a, "ca"),
                                         .crl = gwh_text(a, "crl")};
+    run.mqtt = gwh_text(a, "mqtt");
     run.json = gwh_flag(a, "json");
     run.head_required = gwh_flag(a, "head-required");
     run.confirm_offline = gwh_flag(a, "confirm-offline");

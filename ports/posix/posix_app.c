@@ -14,6 +14,7 @@
 
 #include "godwit/agent.h"
 #include "patch.h"
+#include "posix_mqtt.h"
 #include "posix_run.h"
 
 #define MARK "godwit-app: "
@@ -26,9 +27,10 @@ struct session {
     struct gwp_device device;
     struct gw_agent_config config;
     struct gw_agent agent;
-    struct gw_transport transport, broken;
+    struct gw_transport transport, over, broken;
     struct gw_decoding decoding;
     struct gwp_link *link;
+    struct gwp_mqtt *mqtt; /* NULL: none */
     enum gwp_behaviour behaviour;
     uint8_t buffer[GW_VERIFY_MEMORY], offer[8192];
     uint64_t decoder[20u * 1024u / 8u];
@@ -236,13 +238,14 @@ static void configure(struct session *s)
     s->config = (struct gw_agent_config){
         .dev = &s->device.dev,
         .handover = &s->app->boot,
-        .transport = &s->transport,
+        .transport = s->mqtt != NULL ? &s->over : &s->transport,
         .decoding = &s->decoding,
         .buffer = s->buffer,
         .buffer_size = sizeof s->buffer,
         .offer = s->offer,
         .offer_size = sizeof s->offer,
         .look_interval_s = r->interval_s,
+        .wake_jitter_s = r->jitter_s,
         .confirm_s = r->confirm_s,
         .steady_s = r->steady_s,
         .attempts_per_day = r->attempts_per_day,
@@ -292,6 +295,7 @@ static int loop(struct session *s)
     while (!done(s)) {
         (void)!write(s->app->watchdog, "", 1);
         misbehave(s, gwp_now_ms() - from);
+        gwp_mqtt_step(s->mqtt, gwp_now_ms());
         int status = gw_agent_step(&s->agent, (uint32_t)gwp_now_ms(), &wait);
         if (status < 0) {
             (void)fprintf(stderr, "%s: %s: %s\n", s->device.folder, gw_error_name(status), gw_strerror(status));
@@ -304,6 +308,18 @@ static int loop(struct session *s)
     return s->restart ? GWP_APP_RESTART : GWP_APP_DONE;
 }
 
+/* The broker, for a device that has a certificate to show there. */
+static int open_mqtt(struct session *s, struct gwh_error *err)
+{
+    const struct gwp_run *r = s->app->run;
+    struct gwp_mqtt_config c = {.address = r->mqtt, .roots = r->link.roots, .agent = &s->agent, .below = &s->transport};
+    if (r->mqtt == NULL) {
+        return GWH_OK;
+    }
+    s->mqtt = gwp_mqtt_new(&c, s->link, &s->over, err);
+    return s->mqtt != NULL ? GWH_OK : err->exit;
+}
+
 static int run(struct session *s, struct gwh_error *err)
 {
     int e = gwp_device_mount(&s->device, err);
@@ -314,15 +330,17 @@ static int run(struct session *s, struct gwh_error *err)
     if (s->link == NULL) {
         return err->exit;
     }
+    int end = open_mqtt(s, err);
     configure(s);
-    e = gw_agent_open(&s->agent, &s->config, (uint32_t)gwp_now_ms());
+    e = end == GWH_OK ? gw_agent_open(&s->agent, &s->config, (uint32_t)gwp_now_ms()) : GW_OK;
     if (e != GW_OK) {
-        gwp_link_free(s->link);
-        return gwh_fail_reason(err, e, "the agent does not start");
+        end = gwh_fail_reason(err, e, "the agent does not start");
+    } else if (end == GWH_OK) {
+        end = loop(s);
+        say_counts(s);
+        gw_agent_close(&s->agent);
     }
-    int end = loop(s);
-    say_counts(s);
-    gw_agent_close(&s->agent);
+    gwp_mqtt_free(s->mqtt);
     gwp_link_free(s->link);
     return end;
 }

@@ -32,6 +32,7 @@ struct gwp_link {
     struct gwc_fetch_config fetch_config;
     struct gwp_link_count count;
     char offer_path[64];
+    char id[GW_DEVICE_ID_MAX + 1];
     struct gwh_buf certificate, key; /* PEM, with a zero at the end */
 };
 
@@ -84,6 +85,7 @@ static int read_identity(struct gwp_link *l, const struct gwp_device *device, st
     if (e == GW_OK) {
         (void)memcpy(l->offer_path, "offers/", 8);
         gwh_hex(l->offer_path + 7, id.class_id, GW_UUID_SIZE);
+        (void)memcpy(l->id, id.device_id, id.device_id_size);
         e = gw_identity_client(bytes, n, &d, &certificate);
         if (e == GW_OK && certificate.n != 0 &&
             !(key_pem(&l->key, d) && certificate_pem(&l->certificate, certificate))) {
@@ -242,6 +244,12 @@ void gwp_link_free(struct gwp_link *l)
     gwh_buf_free(&l->key);
     gwh_buf_free(&l->certificate);
     free(l);
+}
+
+bool gwp_link_client(const struct gwp_link *l, struct gwp_link_client *client)
+{
+    *client = (struct gwp_link_client){l->id, without_zero(&l->certificate), without_zero(&l->key)};
+    return l->certificate.n > 0;
 }
 
 void gwp_link_wait(struct gwp_link *l, uint32_t ms)

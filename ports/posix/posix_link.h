@@ -33,6 +33,12 @@ struct gwp_link; /* opaque */
 struct gwp_link *gwp_link_new(const struct gwp_link_config *config, const struct gwp_device *device,
                               struct gw_transport *t, struct gwh_error *err);
 void gwp_link_free(struct gwp_link *l);
+/* Who the device is, as PEM; views. False: it has no certificate. */
+struct gwp_link_client {
+    const char *id;
+    struct gw_span certificate, key;
+};
+bool gwp_link_client(const struct gwp_link *l, struct gwp_link_client *client);
 /* Waits until there is something to do for the transport, at most `ms`. */
 void gwp_link_wait(struct gwp_link *l, uint32_t ms);
 void gwp_link_count(const struct gwp_link *l, struct gwp_link_count *count);

@@ -27,12 +27,14 @@ enum gwp_behaviour gwp_behaviour_parse(const char *name);
 struct gwp_run {
     const char *folder;
     struct gwp_link_config link;
+    const char *mqtt;        /* broker that notifies, "host:port"; NULL: none */
     enum gwp_behaviour app;  /* of images that are newer than the one that is confirmed when this begins */
     bool json;               /* a line of JSON for each event, else text */
     bool head_required;
     bool confirm_offline;
     uint32_t head_age_s, anonymous_after;
     uint32_t interval_s;     /* between looks; 0: 24 h */
+    uint32_t jitter_s;       /* most that a look waits after a notification; 0: not at all */
     uint32_t confirm_s, steady_s; /* 0: the agent's */
     uint32_t attempts_per_day, bytes_per_day, chunk;
     uint32_t watchdog_s;     /* 0: 10 */

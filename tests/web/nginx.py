@@ -63,7 +63,8 @@ class Nginx:
         self.process = None
 
     def __enter__(self):
-        program = subprocess.run([ROOT / "scripts/fetch-nginx.sh"], check=True, capture_output=True, text=True).stdout
+        program = subprocess.run([ROOT / "scripts/fetch-program.sh", "nginx"], check=True, capture_output=True,
+                                 text=True).stdout
         self.process = subprocess.Popen([program.strip(), "-p", str(self.folder), "-c", str(self.config), "-e",
                                          str(self.folder / "error.log")],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

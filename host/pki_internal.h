@@ -1,0 +1,20 @@
+/*
+ * pki_internal.h - what pki.c and pki_check.c share.
+ */
+#ifndef GWH_PKI_INTERNAL_H
+#define GWH_PKI_INTERNAL_H
+
+#include <openssl/bio.h>
+#include <openssl/x509.h>
+
+#include "error.h"
+#include "encode.h"
+
+/* GWH_IO, with OpenSSL's own words. */
+int gwh_pki_failed(struct gwh_error *err, const char *what);
+/* Appends what a memory BIO holds. */
+int gwh_pki_take(struct gwh_buf *out, BIO *bio, struct gwh_error *err);
+/* The first certificate of a PEM file, or NULL and err. */
+X509 *gwh_pki_read(const char *path, struct gwh_error *err);
+
+#endif

@@ -1,0 +1,199 @@
+/*
+ * mqtt.c - the broker: tells devices that there is something, and takes their reports (SPEC.md, section 20).
+ *
+ * In the thread of the event loop: the client of host/mqtt.h is stepped when its socket has something and by a timer.
+ * Keeps true: the server works the same without a broker, only slower; nothing that comes from there is believed but by
+ * its signature; notifications that are due while the broker is away are given up, for devices look by themselves.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "mqtt.h"
+#include "server.h"
+
+#define NAME "godwitd" /* client id: the broker takes it from the certificate anyway */
+#define TOPIC "godwit/"
+#define REPORTS_MAX 4096u /* on their way to the database; more are dropped: devices send them again over HTTPS */
+
+struct gws_mqtt {
+    struct gws_server *server;
+    struct gwh_mqtt *client;
+    struct event *timer, *socket;
+    int fd;             /* that `socket` is for; -1: none */
+    bool writing;
+    unsigned reports;   /* on their way */
+    bool stopped;       /* freed with the last of them */
+};
+
+/* ---- Reports ----------------------------------------------------------------------------------------------------- */
+
+static void free_all(struct gws_mqtt *m)
+{
+    if (m->stopped && m->reports == 0) {
+        free(m);
+    }
+}
+
+static void taken(void *ctx, int result, const struct gwh_error *err)
+{
+    struct gws_mqtt *m = ctx;
+    (void)result, (void)err; /* reports.c has logged and counted it */
+    m->reports--;
+    free_all(m);
+}
+
+/* "godwit/ID/report": the ID. */
+static bool device_of(char id[GW_DEVICE_ID_MAX + 1], const char *topic)
+{
+    size_t n;
+    if (strncmp(topic, TOPIC, sizeof TOPIC - 1) != 0) {
+        return false;
+    }
+    topic += sizeof TOPIC - 1;
+    n = strspn(topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    if (n == 0 || n > GW_DEVICE_ID_MAX || strcmp(topic + n, "/report") != 0) {
+        return false;
+    }
+    memcpy(id, topic, n);
+    id[n] = '\0';
+    return true;
+}
+
+static void on_message(void *ctx, const char *topic, struct gw_span bytes)
+{
+    struct gws_mqtt *m = ctx;
+    char id[GW_DEVICE_ID_MAX + 1];
+    if (!device_of(id, topic) || bytes.n == 0 || bytes.n > GW_REPORT_MAX || m->reports >= REPORTS_MAX) {
+        gws_count(GWS_M_REPORTS_REFUSED, 1);
+        return;
+    }
+    m->reports++;
+    gws_report_take(m->server, id, NULL, bytes, taken, m);
+}
+
+static void on_state(void *ctx, bool connected, const char *why)
+{
+    struct gws_mqtt *m = ctx;
+    if (connected) {
+        gws_log(m->server, "broker-connected", "host", m->server->config.mqtt.host, NULL);
+    } else {
+        gws_log(m->server, "broker-lost", "host", m->server->config.mqtt.host, "why", why, NULL);
+    }
+}
+
+/* ---- The event loop ---------------------------------------------------------------------------------------------- */
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+static void on_event(evutil_socket_t fd, short what, void *ctx);
+
+/* Waits for what the client waits for. */
+static void arm(struct gws_mqtt *m)
+{
+    uint32_t ms = gwh_mqtt_wait_ms(m->client, now_ms());
+    struct timeval wait = {ms / 1000, (ms % 1000) * 1000};
+    int fd = gwh_mqtt_fd(m->client);
+    bool writing = gwh_mqtt_wants_write(m->client);
+    if (m->socket != NULL && (fd != m->fd || writing != m->writing)) {
+        event_free(m->socket);
+        m->socket = NULL;
+    }
+    m->fd = fd;
+    m->writing = writing;
+    if (m->socket == NULL && fd >= 0) {
+        m->socket = event_new(m->server->base, fd, (short)(EV_READ | EV_PERSIST | (writing ? EV_WRITE : 0)), on_event,
+                              m);
+        (void)event_add(m->socket, NULL);
+    }
+    (void)event_add(m->timer, &wait);
+}
+
+static void on_event(evutil_socket_t fd, short what, void *ctx)
+{
+    struct gws_mqtt *m = ctx;
+    int before = gwh_mqtt_fd(m->client);
+    (void)fd, (void)what;
+    gwh_mqtt_step(m->client, now_ms());
+    if (m->socket != NULL && gwh_mqtt_fd(m->client) != before) { /* closed: its number may be another's soon */
+        event_free(m->socket);
+        m->socket = NULL;
+    }
+    arm(m);
+}
+
+/* ---- Life -------------------------------------------------------------------------------------------------------- */
+
+int gws_mqtt_start(struct gws_server *s, struct gwh_error *err)
+{
+    struct gws_mqtt *m = calloc(1, sizeof *m);
+    const struct gwh_mqtt_config c = {.host = s->config.mqtt.host,
+                                      .port = s->config.mqtt.port,
+                                      .id = NAME,
+                                      .subscribe = TOPIC "+/report",
+                                      .qos = 1,
+                                      .ca = s->config.mqtt.ca,
+                                      .certificate = s->config.mqtt.certificate,
+                                      .key = s->config.mqtt.key,
+                                      .most_ms = 15000,
+                                      .message = on_message,
+                                      .state = on_state,
+                                      .ctx = m};
+    if (m == NULL) {
+        return gwh_fail_reason(err, GW_ERR_SPACE, "MQTT");
+    }
+    m->server = s;
+    m->fd = -1;
+    m->timer = event_new(s->base, -1, 0, on_event, m);
+    int e = m->timer != NULL ? gwh_mqtt_new(&m->client, &c, err) : gwh_fail_reason(err, GW_ERR_SPACE, "MQTT");
+    if (e != GWH_OK) {
+        if (m->timer != NULL) {
+            event_free(m->timer);
+        }
+        free(m);
+        return e;
+    }
+    s->mqtt = m;
+    arm(m);
+    return GWH_OK;
+}
+
+void gws_mqtt_stop(struct gws_server *s)
+{
+    struct gws_mqtt *m = s->mqtt;
+    if (m == NULL) {
+        return;
+    }
+    s->mqtt = NULL;
+    if (m->socket != NULL) {
+        event_free(m->socket);
+    }
+    event_free(m->timer);
+    gwh_mqtt_free(m->client);
+    m->stopped = true;
+    free_all(m);
+}
+
+int gws_mqtt_reload(struct gws_server *s, struct gwh_error *err)
+{
+    return s->mqtt != NULL ? gwh_mqtt_reload(s->mqtt->client, err) : GWH_OK;
+}
+
+void gws_mqtt_notify(struct gws_server *s, const char *device)
+{
+    static const struct gw_span look = {(const uint8_t *)"look", 4};
+    char topic[sizeof TOPIC + GW_DEVICE_ID_MAX + sizeof "/notify"];
+    if (s->mqtt == NULL || device == NULL || strlen(device) > GW_DEVICE_ID_MAX) {
+        return;
+    }
+    (void)snprintf(topic, sizeof topic, TOPIC "%s/notify", device);
+    if (gwh_mqtt_publish(s->mqtt->client, topic, look, 0, NULL)) {
+        gws_count(GWS_M_NOTIFIED, 1);
+        arm(s->mqtt);
+    }
+}
