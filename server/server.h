@@ -118,7 +118,7 @@ void gws_count(enum gws_metric m, uint64_t n);
 /* ---- reports.c --------------------------------------------------------------------------------------------------- */
 
 /*
- * A report came, over HTTPS (`key` of the client's certificate, or NULL: the stored one) or MQTT. Verified here, stored
+ * A report came, over HTTPS (`key` of the client's certificate, or NULL: the stored one) or MQTT. Verified and stored
  * by the writer, then `done`: GWH_OK it is stored (or was before); GWH_REFUSED never; GWH_IO not now.
  */
 void gws_report_take(struct gws_server *s, const char *device, const struct gw_pubkey *key, struct gw_span cose,

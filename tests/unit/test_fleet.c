@@ -347,7 +347,7 @@ static void a_bundle_that_does_not_fit_goes_first(void **state)
     uint8_t big[32];
     (void)state;
     /* Grants and names make the offer so large that the bundle does not fit beside them. */
-    t_server_release(&s, &(struct t_wish){.sequence = 45, .encrypted = true, .grants = 12, .devices = 45}, big);
+    t_server_release(&s, &(struct t_wish){.sequence = 45, .encrypted = true, .grants = 12, .devices = 74}, big);
     t_server_rollout(&s, "r", big, targets[0], 0, 1, 1);
     reload();
     assert_in_range(gws_fleet_offer(fleet, dev("dev-1"))->bytes.n, 4000, GW_OFFER_BUFFER);
