@@ -213,9 +213,9 @@ static void set_up(void)
     (void)snprintf(path, sizeof path, "%s/godwit.db", folder);
     server.base = event_base_new();
     MUST(server.base != NULL && gws_blobs_open(&server.blobs, folder, &err) == GWH_OK);
+    MUST(gws_env_open(&server, path, &err) == GWH_OK);
     MUST(gws_db_open(&server.db, path, server.base, &err) == GWH_OK);
     MUST(gws_fleet_load(&server.fleet, gws_db_reader(server.db), &err) == GWH_OK);
-    MUST(gws_env_open(&server, &err) == GWH_OK);
     edit(gws_class_create, json_pack("{s:s, s:s}", "vendor", "example.com", "name", "sensor-c3"));
     edit(gws_devices_import, json_pack("{s:[{s:s, s:s, s:[s]}]}", "devices", "id", "dev1", "class", CLASS_ID, "tags",
                                        "lab"));

@@ -1,45 +1,16 @@
 /*
- * env.c - what a start makes ready for edits: blobs, roots, and the trust bundle that the configuration names.
+ * env.c - what edits verify with, from the configuration; and, every hour, what nobody needs is removed.
  *
- * A bundle in the file that is newer than the one in use is taken, as if it had been put; an older one is not.
+ * A trust bundle in the file that is newer than the one in use is taken, as if it had been put; an older one is not.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "resources.h"
 
-static void taken(struct gws_edit *e)
-{
-    *(bool *)e->ctx = true;
-}
+#define COLLECT_EVERY_S 3600
 
-/* Waits for it: the loop runs meanwhile. */
-static int put_and_wait(struct gws_server *s, struct gws_edit *e, struct gwh_error *err)
-{
-    bool done = false;
-    e->finished = taken;
-    e->ctx = &done;
-    gws_edit_submit(s, s->env, e);
-    while (!done)
-        (void)event_base_loop(s->base, EVLOOP_ONCE);
-    if (e->change.result == GWH_OK || e->change.err.reason == GW_ERR_TRUST_OLDER)
-        return GWH_OK;
-    *err = e->change.err;
-    return e->change.result;
-}
-
-static int take_trust(struct gws_server *s, struct gwh_error *err)
-{
-    struct gws_edit *e = gws_edit_new(gws_trust_put, "configuration", s->config.trust);
-    if (e == NULL)
-        return gwh_fail(err, GWH_IO, "no memory for the trust bundle");
-    int result = gwh_file_read(&e->octets, s->config.trust, 16384, err);
-    if (result == GWH_OK)
-        result = put_and_wait(s, e, err);
-    gws_edit_free(e);
-    return result;
-}
-
-int gws_env_open(struct gws_server *s, struct gwh_error *err)
+int gws_env_open(struct gws_server *s, const char *database, struct gwh_error *err)
 {
     struct gws_env *env = calloc(1, sizeof *env);
     if (env == NULL)
@@ -48,7 +19,7 @@ int gws_env_open(struct gws_server *s, struct gwh_error *err)
     env->blobs = &s->blobs;
     if (s->config.roots[0] != '\0' && gws_env_roots(env, s->config.roots, err) != GWH_OK)
         return err->exit;
-    return s->config.trust[0] != '\0' ? take_trust(s, err) : GWH_OK;
+    return s->config.trust[0] != '\0' ? gws_trust_from_file(env, database, s->config.trust, err) : GWH_OK;
 }
 
 void gws_env_close(struct gws_server *s)
@@ -59,4 +30,27 @@ void gws_env_close(struct gws_server *s)
     gws_env_free(env);
     free(env);
     s->env = NULL;
+}
+
+static void collected(struct gws_edit *e)
+{
+    char count[24];
+    (void)snprintf(count, sizeof count, "%lld", (long long)json_integer_value(json_object_get(e->answer, "removed")));
+    if (e->change.result != GWH_OK)
+        gws_log(e->server, "collect-failed", "error", e->change.err.text, NULL);
+    else if (json_integer_value(json_object_get(e->answer, "removed")) > 0)
+        gws_log(e->server, "collected", "files", count, NULL);
+    gws_edit_free(e);
+}
+
+void gws_collect(struct gws_server *s)
+{
+    if (gws_now() < s->collected + COLLECT_EVERY_S)
+        return;
+    struct gws_edit *e = gws_edit_new(gws_releases_collect, "server", NULL);
+    if (e == NULL)
+        return;
+    s->collected = gws_now();
+    e->finished = collected;
+    gws_edit_submit(s, s->env, e);
 }

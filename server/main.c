@@ -133,6 +133,7 @@ static void on_minute(evutil_socket_t fd, short what, void *ctx)
     (void)ctx;
     gws_seen_flush(&server, false);
     gws_tokens_flush(&server);
+    gws_collect(&server);
 }
 
 /* ---- In order ---------------------------------------------------------------------------------------------------- */
@@ -143,10 +144,9 @@ static int open_data(struct gwh_error *err)
     if (gwh_folder_make(server.config.data, err) != GWH_OK ||
         gwh_path(path, server.config.data, "godwit.db", err) != GWH_OK ||
         gws_blobs_open(&server.blobs, server.config.data, err) != GWH_OK ||
-        gws_db_open(&server.db, path, server.base, err) != GWH_OK ||
+        gws_env_open(&server, path, err) != GWH_OK || gws_db_open(&server.db, path, server.base, err) != GWH_OK ||
         gws_fleet_load(&server.fleet, gws_db_reader(server.db), err) != GWH_OK ||
-        gws_fleet_configure(server.fleet, server.config.next_look_s, server.config.payload_base, err) != GWH_OK ||
-        gws_env_open(&server, err) != GWH_OK)
+        gws_fleet_configure(server.fleet, server.config.next_look_s, server.config.payload_base, err) != GWH_OK)
         return err->exit;
     return gws_payload_key(&server, err);
 }
