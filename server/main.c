@@ -134,6 +134,7 @@ static void on_minute(evutil_socket_t fd, short what, void *ctx)
     (void)ctx;
     gws_seen_flush(&server, false);
     gws_tokens_flush(&server);
+    gws_collect(&server);
 }
 
 /* ---- In order ---------------------------------------------------------------------------------------------------- */
@@ -158,8 +159,7 @@ static int open_data(struct gwh_error *err)
         gws_blobs_open(&server.blobs, server.config.data, err) != GWH_OK || open_trust(path, err) != GWH_OK ||
         gws_db_open(&server.db, path, server.base, err) != GWH_OK ||
         gws_fleet_load(&server.fleet, gws_db_reader(server.db), err) != GWH_OK ||
-        gws_fleet_configure(server.fleet, server.config.next_look_s, server.config.payload_base, err) != GWH_OK ||
-        gws_env_open(&server, err) != GWH_OK)
+        gws_fleet_configure(server.fleet, server.config.next_look_s, server.config.payload_base, err) != GWH_OK)
         return err->exit;
     return gws_payload_key(&server, err);
 }
@@ -182,7 +182,6 @@ static void close_all(void)
         gws_mqtt_stop(&server);
     if (server.db != NULL)
         gws_db_close(server.db);
-    gws_env_close(&server);
     if (server.fleet != NULL)
         gws_fleet_free(server.fleet);
     gws_events_free(&server);
