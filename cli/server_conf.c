@@ -102,7 +102,6 @@ static const char broker_common[] =
     "retain_available false\n"
     "max_queued_messages 100\n"
     "max_inflight_messages 20\n"
-    "allow_zero_length_clientid false\n"
     "\n"
     "# A report has at most 512 bytes, a notification 64.\n"
     "max_packet_size 1024\n"
@@ -127,7 +126,8 @@ static const char broker_listener[] =
     "require_certificate true\n"
     "use_identity_as_username true\n"
     "use_username_as_clientid true\n"
-    "allow_anonymous false\n";
+    "allow_anonymous false\n"
+    "allow_zero_length_clientid false\n"; /* above, outside of a listener, it would open port 1883 to everybody */
 
 int cli_broker_conf(struct gwh_buf *out, const struct cli_setup *s, struct gwh_error *err)
 {
