@@ -351,8 +351,8 @@ static void tell(const struct init *s)
         gwh_note("  no --device-ca was given: devices with certificates find no listener yet");
     }
     if (strcmp(s->setup.user, "root") == 0) {
-        gwh_note("  the broker would run as root: make a user for it, name it in mosquitto.conf, give it tls/broker.key "
-                 "and the access lists");
+        gwh_note("  the broker would run as root: make a user for it, name it in mosquitto.conf, give it "
+                 "tls/broker.key and the access lists");
     }
     if (!s->setup.trust) {
         gwh_note("  no --trust was given: no release can be published yet");
