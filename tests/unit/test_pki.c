@@ -26,7 +26,8 @@ static int set_up(void **state)
     struct gwh_error err = {0};
     (void)state;
     return mkdtemp(folder) == NULL || chdir(folder) != 0 ||
-           gwh_ca_new(&ca, "ca", "Test", 100, NULL, false, &err) != GWH_OK || gwh_key_new(&own, GWH_P256, &err) != GWH_OK;
+           gwh_ca_new(&ca, "ca", "Test", 100, NULL, false, &err) != GWH_OK ||
+           gwh_key_new(&own, GWH_P256, &err) != GWH_OK;
 }
 
 static int tear_down(void **state)
