@@ -57,7 +57,7 @@ foreach(unit ${units})
   endif()
 endforeach()
 
-gw_target_program(powercut fast ${target_dir}/powercut.c tests/powercut/run.c tests/powercut/cuts.c tests/powercut/scenarios.c)
+gw_target_program(powercut fast ${target_dir}/powercut.c tests/powercut/run.c tests/powercut/cuts.c tests/powercut/scenarios.c tests/powercut/agent.c)
 
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL riscv32) # what it costs: scripts/measure.py
   gw_mbedtls_port(ecp ecp_config.h

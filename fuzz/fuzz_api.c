@@ -32,6 +32,7 @@ struct request {
     unsigned answers;
 };
 static struct gws_server server;
+static struct gws_env env; /* no roots: no bundle is taken */
 static char folder[64];
 
 /* ---- http.h, without a connection -------------------------------------------------------------------------------- */
@@ -176,7 +177,6 @@ static void clean_up(void)
     char command[100];
     gws_db_close(server.db);
     gws_fleet_free(server.fleet);
-    gws_env_close(&server);
     gws_events_free(&server);
     event_base_free(server.base);
     (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
@@ -213,9 +213,10 @@ static void set_up(void)
     (void)snprintf(path, sizeof path, "%s/godwit.db", folder);
     server.base = event_base_new();
     MUST(server.base != NULL && gws_blobs_open(&server.blobs, folder, &err) == GWH_OK);
+    env.blobs = &server.blobs;
+    server.env = &env;
     MUST(gws_db_open(&server.db, path, server.base, &err) == GWH_OK);
     MUST(gws_fleet_load(&server.fleet, gws_db_reader(server.db), &err) == GWH_OK);
-    MUST(gws_env_open(&server, &err) == GWH_OK);
     edit(gws_class_create, json_pack("{s:s, s:s}", "vendor", "example.com", "name", "sensor-c3"));
     edit(gws_devices_import, json_pack("{s:[{s:s, s:s, s:[s]}]}", "devices", "id", "dev1", "class", CLASS_ID, "tags",
                                        "lab"));

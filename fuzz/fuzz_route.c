@@ -72,7 +72,7 @@ static void fuzz_path(const uint8_t *p, size_t n)
         must(strstr(text, "/../") == NULL && strstr(text, "/./") == NULL);
         (void)gws_path_match("/{}/{}/{}", text, store, argument);
         (void)gws_path_match("/{}/{}/{}/{}", text, store, argument);
-        must(gws_path_match(text, text, store, argument));
+        must(strstr(text, "{}") != NULL || gws_path_match(text, text, store, argument));
     }
     free(store);
     free(text);

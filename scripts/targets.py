@@ -6,7 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 INCLUDE = ["-Ilib/include", "-Ilib/src", "-Iboot"]
-STRINGS = ("strerror", "selftest", "report_open")  # for people, porters and servers: a product does not call them
+# For people, porters and servers: a product does not call them.
+STRINGS = ("strerror", "selftest", "report_open", "agent_people")
 
 
 class Target:

@@ -42,7 +42,8 @@ static const struct gws_field rollout_fields[] = {
     {.name = "state", GWS_WORD, GWS_REQUIRED, .words = "draft|running|paused|aborted|done"},
     {.name = "target", GWS_OBJECT, GWS_REQUIRED, .of = &target_schema},
     {.name = "priority", GWS_NUMBER, GWS_REQUIRED, -1000, 1000},
-    {.name = "devices", GWS_OBJECT, 0, .of = &count_schema, .summary = "empty for one that has ended; in long lists of large fleets left out"},
+    {.name = "devices", GWS_OBJECT, 0, .of = &count_schema,
+     .summary = "empty for one that has ended; in long lists of large fleets left out"},
     {.name = NULL},
 };
 static const struct gws_schema rollout_schema = {.name = "Rollout", .fields = rollout_fields};

@@ -272,6 +272,8 @@ static int check_rest(const struct gws_config *c, struct gwh_error *err)
 {
     if (c->data[0] == '\0')
         return gwh_fail(err, GWH_USAGE, "[server] needs data: the folder of the database");
+    if (c->trust[0] != '\0' && c->roots[0] == '\0')
+        return gwh_fail(err, GWH_USAGE, "[server] trust needs roots: the keys that sign it");
     if (c->first_sight && c->first_sight_class[0] == '\0')
         return gwh_fail(err, GWH_USAGE, "[server] first_sight needs first_sight_class");
     if (c->payload_base[0] != '\0' && strncmp(c->payload_base, "https://", 8) != 0)

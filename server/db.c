@@ -235,7 +235,9 @@ int gws_db_open_plain(sqlite3 **db, const char *path, bool make, struct gwh_erro
 /* GWH_OK: the transaction goes on, whatever the change said; else it is lost. */
 static int run_change(sqlite3 *db, struct gws_change *c, struct gwh_error *err)
 {
-    memset(&c->err, 0, sizeof c->err);
+    if (c->refused) {
+        return GWH_OK;
+    }
     int e = gws_exec(db, err, "SAVEPOINT change", "");
     if (e != GWH_OK) {
         return e;
@@ -254,10 +256,21 @@ static int run_change(sqlite3 *db, struct gws_change *c, struct gwh_error *err)
 static void fail_all(struct list *batch, const struct gwh_error *err)
 {
     for (struct gws_change *c = batch->first; c != NULL; c = c->next) {
-        c->result = GWH_IO;
-        c->err = *err;
-        c->err.exit = GWH_IO;
-        c->err.reason = 0;
+        if (!c->refused) {
+            c->result = GWH_IO;
+            c->err = *err;
+            c->err.exit = GWH_IO;
+            c->err.reason = 0;
+        }
+    }
+}
+
+static void prepare(struct list *batch)
+{
+    for (struct gws_change *c = batch->first; c != NULL; c = c->next) {
+        memset(&c->err, 0, sizeof c->err);
+        c->result = c->prepare != NULL ? c->prepare(c) : GWH_OK;
+        c->refused = c->result != GWH_OK;
     }
 }
 
@@ -265,6 +278,7 @@ static void fail_all(struct list *batch, const struct gwh_error *err)
 static void run_batch(sqlite3 *db, struct list *batch)
 {
     struct gwh_error err = {0}, ignored = {0};
+    prepare(batch);
     int e = gws_exec(db, &err, "BEGIN IMMEDIATE", "");
     for (struct gws_change *c = batch->first; e == GWH_OK && c != NULL; c = c->next) {
         e = run_change(db, c, &err);

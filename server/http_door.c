@@ -246,12 +246,24 @@ int gws_http_open(struct gws_http *http, const struct gws_door_config *config, u
     return GWH_OK;
 }
 
-/* Those that wait for a request are closed now, streams too; the others after their answer. */
-static void close_idle(struct gws_http_door *d, bool streams)
+/* Which connections have nothing under way? */
+static bool is_idle(const struct gws_conn *c)
+{
+    return (c->state == GWS_HEAD && c->in_n == 0) || c->state == GWS_STREAMING;
+}
+
+/* Which would be served as somebody who may be revoked by now? */
+static bool is_stale(const struct gws_conn *c)
+{
+    return is_idle(c) || c->state == GWS_HANDSHAKE || c->state == GWS_HEAD ||
+           (c->state == GWS_BODY && c->door->door == GWS_DOOR_DEVICES);
+}
+
+static void close_those(struct gws_http_door *d, bool (*which)(const struct gws_conn *c))
 {
     for (struct gws_conn *c = d->conns, *next; c != NULL; c = next) {
         next = c->next;
-        if (!c->pumping && ((c->state == GWS_HEAD && c->in_n == 0) || (streams && c->state == GWS_STREAMING)))
+        if (!c->pumping && which(c))
             gws_conn_drop(c);
     }
 }
@@ -265,7 +277,7 @@ void gws_http_tls(struct gws_http *http, enum gws_door door, SSL_CTX *tls)
         SSL_CTX_free(d->tls);
         d->tls = tls;
         d->generation++;
-        close_idle(d, true);
+        close_those(d, is_stale);
     }
 }
 
@@ -317,7 +329,7 @@ void gws_http_drain(struct gws_http *http, uint32_t ms, void (*drained)(void *ct
     event_add(&http->drain, &t);
     for (struct gws_http_door *d = http->doors; d != NULL; d = d->next) {
         door_shut(d);
-        close_idle(d, true);
+        close_those(d, is_idle);
     }
     if (gws_http_connections(http) == 0)
         event_active(&http->drain, EV_TIMEOUT, 0);

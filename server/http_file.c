@@ -155,6 +155,19 @@ static bool map_part(struct gws_conn *c, const struct part *p)
     return c->out.map != NULL;
 }
 
+/* The head and the first bytes go out as one TLS record: short ranges as a whole. */
+static bool join_first(struct gws_out *o)
+{
+    size_t left = o->file_end - o->file_at, room = o->n < GWS_RECORD ? GWS_RECORD - o->n : 0;
+    size_t n = left < room ? left : room;
+    if (o->map == NULL)
+        return true;
+    if (!gws_out_add(o, o->map->bytes + o->file_at, n))
+        return false;
+    o->file_at += n;
+    return true;
+}
+
 /* ---- Answers ----------------------------------------------------------------------------------------------------- */
 
 /* All of it, or the range. */
@@ -166,7 +179,7 @@ static void send_part(struct gws_call *call, int status, const struct part *p)
     struct gws_conn *c = r->conn;
     c->state = GWS_WRITING;
     if (!gws_answer_head(r, status, "application/octet-stream", (int64_t)p->n) ||
-        (strcmp(call->method, "HEAD") != 0 && !map_part(c, p))) {
+        (strcmp(call->method, "HEAD") != 0 && (!map_part(c, p) || !join_first(&c->out)))) {
         gws_conn_drop(c);
         return;
     }

@@ -11,7 +11,7 @@
 #include <event2/event_struct.h>
 #include <event2/listener.h>
 
-#include "http.h"
+#include "httpd.h"
 #include "http_head.h"
 #include "server.h"
 
@@ -19,6 +19,7 @@
 #define GWS_STREAM_MAX (256u * 1024u) /* bytes that wait for a slow listener */
 /* Of one connection, before others have their turn. Smaller wakes the reader more often: 256 KB cost a fifth more. */
 #define GWS_WRITE_SLICE (1100u * 1024u)
+#define GWS_RECORD 16384u /* bytes that a TLS record holds */
 #define GWS_FILE_CHUNK (64u * 1024u)
 
 struct gws_http_door;

@@ -21,6 +21,7 @@
 
 static const char *const door_names[4] = { "devices", "tokens", "payloads", "admin" };
 static struct gws_server server;
+static struct gws_env env;
 
 static void log_failure(const char *event, const char *door, const struct gwh_error *err)
 {
@@ -133,20 +134,32 @@ static void on_minute(evutil_socket_t fd, short what, void *ctx)
     (void)ctx;
     gws_seen_flush(&server, false);
     gws_tokens_flush(&server);
+    gws_collect(&server);
 }
 
 /* ---- In order ---------------------------------------------------------------------------------------------------- */
+
+/* The roots, and the bundle of the file if it is newer than the one in the database. */
+static int open_trust(const char *path, struct gwh_error *err)
+{
+    env.blobs = &server.blobs;
+    server.env = &env;
+    if (server.config.roots[0] == '\0')
+        return GWH_OK;
+    if (gws_env_roots(&env, server.config.roots, err) != GWH_OK || server.config.trust[0] == '\0')
+        return err->exit;
+    return gws_trust_from_file(&env, path, server.config.trust, err);
+}
 
 static int open_data(struct gwh_error *err)
 {
     char path[GWH_PATH_MAX];
     if (gwh_folder_make(server.config.data, err) != GWH_OK ||
         gwh_path(path, server.config.data, "godwit.db", err) != GWH_OK ||
-        gws_blobs_open(&server.blobs, server.config.data, err) != GWH_OK ||
+        gws_blobs_open(&server.blobs, server.config.data, err) != GWH_OK || open_trust(path, err) != GWH_OK ||
         gws_db_open(&server.db, path, server.base, err) != GWH_OK ||
         gws_fleet_load(&server.fleet, gws_db_reader(server.db), err) != GWH_OK ||
-        gws_fleet_configure(server.fleet, server.config.next_look_s, server.config.payload_base, err) != GWH_OK ||
-        gws_env_open(&server, err) != GWH_OK)
+        gws_fleet_configure(server.fleet, server.config.next_look_s, server.config.payload_base, err) != GWH_OK)
         return err->exit;
     return gws_payload_key(&server, err);
 }
@@ -169,10 +182,10 @@ static void close_all(void)
         gws_mqtt_stop(&server);
     if (server.db != NULL)
         gws_db_close(server.db);
-    gws_env_close(&server);
     if (server.fleet != NULL)
         gws_fleet_free(server.fleet);
     gws_events_free(&server);
+    gws_env_free(&env);
 }
 
 static void run_loop(void)

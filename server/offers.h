@@ -4,7 +4,7 @@
 #ifndef GWS_OFFERS_H
 #define GWS_OFFERS_H
 
-#include "http.h"
+#include "httpd.h"
 
 extern const struct gws_route gws_offer_routes[];
 extern const struct gws_route gws_report_routes[];

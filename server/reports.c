@@ -62,9 +62,11 @@ static int choose_key(struct taking *t, const struct gws_device *d, const struct
     return GWH_OK;
 }
 
-static int verify(struct taking *t)
+/* In the writer's thread, which has time for it: the event loop is everybody's. */
+static int verify(struct gws_change *c)
 {
-    struct gwh_error *err = &t->change.err;
+    struct taking *t = (struct taking *)c;
+    struct gwh_error *err = &c->err;
     struct gw_pubkey key;
     public_key(&key, t->key);
     int reason = gw_report_open(&t->report, gwh_openssl()->gw, &key, t->cose, t->n);
@@ -145,8 +147,7 @@ static int check(struct taking *t, const struct gw_pubkey *key, struct gw_span c
     }
     memcpy(t->cose, cose.p, cose.n);
     t->n = cose.n;
-    int e = choose_key(t, d, key);
-    return e == GWH_OK ? verify(t) : e;
+    return choose_key(t, d, key);
 }
 
 void gws_report_take(struct gws_server *s, const char *device, const struct gw_pubkey *key, struct gw_span cose,
@@ -160,6 +161,7 @@ void gws_report_take(struct gws_server *s, const char *device, const struct gw_p
         return;
     }
     t->server = s;
+    t->change.prepare = verify;
     t->change.apply = apply;
     t->change.done = applied;
     t->now = gws_now();

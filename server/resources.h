@@ -145,6 +145,8 @@ int gws_class_head(struct gws_edit *e, sqlite3 *db); /* object: class in hex; oc
 
 json_t *gws_trust_show(sqlite3 *db, struct gwh_error *err);
 int gws_trust_put(struct gws_edit *e, sqlite3 *db); /* octets */
+/* Puts the bundle of a file into the database at `path`, before it is opened, if it is newer than what is there. */
+int gws_trust_from_file(const struct gws_env *env, const char *path, const char *file, struct gwh_error *err);
 /* The bundle in use, verified by the roots; `bytes` holds it. GWH_REFUSED: there is none yet. */
 int gws_trust_in_use(const struct gws_env *env, sqlite3 *db, struct gwh_buf *bytes, struct gw_trust *trust,
                      struct gwh_error *err);

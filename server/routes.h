@@ -4,7 +4,7 @@
 #ifndef GWS_ROUTES_H
 #define GWS_ROUTES_H
 
-#include "http.h"
+#include "httpd.h"
 
 extern const struct gws_route gws_payload_routes[]; /* payloads.c */
 extern const struct gws_route gws_metrics_routes[]; /* metrics.c */

@@ -16,7 +16,7 @@
 #include "blobs.h"
 #include "db.h"
 #include "fleet.h"
-#include "http.h"
+#include "httpd.h"
 
 struct gws_config {
     char data[GWH_PATH_MAX];         /* folder of database and blobs */
@@ -53,19 +53,19 @@ struct gws_server {
     struct event_base *base;
     struct gws_db *db;
     struct gws_blobs blobs;
-    const struct gws_env *env; /* what edits of resources.h need: blobs, roots */
     struct gws_fleet *fleet;
     struct gws_http *http;
+    const struct gws_env *env; /* what edits verify releases and bundles with (resources.h) */
     struct gws_mqtt *mqtt;     /* NULL: none */
     struct gws_events *events; /* who listens to server-sent events */
     uint8_t link_key[32];      /* MACs expiring links; from the database, made once */
     int64_t started;           /* seconds since 1970 */
+    int64_t collected;         /* collect.c: when that was done last */
     int64_t seen_flushed;      /* offers.c: when sightings of devices were last written down */
 };
 
-/* env.c: s->env from the configuration, when database, blobs and fleet are there. Runs the loop. */
-int gws_env_open(struct gws_server *s, struct gwh_error *err);
-void gws_env_close(struct gws_server *s);
+/* collect.c: once an hour, removes blobs that no release names and uploads that nobody goes on with. */
+void gws_collect(struct gws_server *s);
 
 int64_t gws_now(void); /* seconds since 1970 */
 
@@ -118,7 +118,7 @@ void gws_count(enum gws_metric m, uint64_t n);
 /* ---- reports.c --------------------------------------------------------------------------------------------------- */
 
 /*
- * A report came, over HTTPS (`key` of the client's certificate, or NULL: the stored one) or MQTT. Verified here, stored
+ * A report came, over HTTPS (`key` of the client's certificate, or NULL: the stored one) or MQTT. Verified and stored
  * by the writer, then `done`: GWH_OK it is stored (or was before); GWH_REFUSED never; GWH_IO not now.
  */
 void gws_report_take(struct gws_server *s, const char *device, const struct gw_pubkey *key, struct gw_span cose,

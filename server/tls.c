@@ -9,7 +9,7 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#include "http.h"
+#include "httpd.h"
 
 #define SESSIONS 16384
 #define SESSION_SECONDS (6 * 3600)

@@ -1,5 +1,5 @@
 /*
- * token_use.c - when administration tokens were used last: noted in memory on every request, written down by the minute.
+ * token_use.c - when administration tokens were used last: noted in memory on every request, written by the minute.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -95,7 +95,8 @@ json_t *gws_tokens_list(sqlite3 *db, const struct gws_page *page, struct gwh_err
 {
     struct gws_list l = {.items = json_array(), .limit = gws_page_limit(page)};
     int e = gws_query(db, err, take, &l,
-                      "SELECT id, name, role, created, creator, expires, used FROM token WHERE id > ? ORDER BY id LIMIT ?",
+                      "SELECT id, name, role, created, creator, expires, used FROM token WHERE id > ? ORDER BY id"
+                      " LIMIT ?",
                       "ti", page != NULL && page->after != NULL ? page->after : "", (int64_t)l.limit + 1);
     json_t *o = gws_list_end(&l);
     if (e != GWH_OK) {

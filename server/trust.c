@@ -1,7 +1,9 @@
 /*
  * trust.c - the trust bundle of the fleet: taken when the roots signed it and it is newer; offered to devices.
  */
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "resources.h"
 #include "show.h"
@@ -83,4 +85,25 @@ json_t *gws_trust_show(sqlite3 *db, struct gwh_error *err)
     }
     gwh_buf_free(&bytes);
     return o;
+}
+
+int gws_trust_from_file(const struct gws_env *env, const char *path, const char *file, struct gwh_error *err)
+{
+    struct gws_edit *e = gws_edit_new(gws_trust_put, "configuration", NULL);
+    sqlite3 *db = NULL;
+    int x = e != NULL ? gwh_file_read(&e->octets, file, GW_TRUST_MAX, err) : gwh_fail_reason(err, GW_ERR_SPACE, "-");
+    x = x == GWH_OK ? gws_db_open_plain(&db, path, true, err) : x;
+    if (x == GWH_OK) {
+        e->env = env;
+        e->now = (int64_t)time(NULL);
+        x = gws_edit_run(e, db);
+        if (x != GWH_OK && e->change.err.reason == GW_ERR_TRUST_OLDER) {
+            x = GWH_OK; /* as new as what is there, or older: what is there stays */
+        } else if (x != GWH_OK) {
+            *err = e->change.err;
+        }
+    }
+    gws_db_close_plain(db);
+    gws_edit_free(e);
+    return x;
 }

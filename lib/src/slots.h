@@ -44,9 +44,11 @@ struct gw_head_seen {
 void gw_head_seen(const struct gw_device *dev, struct gw_head_seen *seen);
 /*
  * Verifies a head and keeps its serial at once if it is of the own class and higher, whatever becomes of the release
- * that came with it. `seen`: the newest before it. What is wrong with the head, the plan says.
+ * that came with it; then GW_ERR_HEAD_OTHER and _STALE by the config. `seen`: the newest before it. What else is wrong
+ * with the head, the plan says.
  */
-GW_MUST_USE int gw_head_take(const struct gw_device *dev, const struct gw_trust *trust,
+struct gw_install_config;
+GW_MUST_USE int gw_head_take(const struct gw_install_config *c, const struct gw_trust *trust,
                              const uint8_t class_id[GW_UUID_SIZE], struct gw_span cose, struct gw_head *head,
                              struct gw_head_seen *seen);
 

@@ -3,6 +3,7 @@
  * it.
  *
  *   scenarios.c   what happens: set-up, then an application that goes on after every restart until its goal is reached
+ *   agent.c       those in which the application is the agent
  *   run.c         sessions, and what must hold after every boot
  *   cuts.c        which cuts are made, to depth 2
  *   wear.c        erases per 1 MB update
@@ -12,6 +13,7 @@
 #define POWERCUT_H
 
 #include "device.h"
+#include "simnet.h"
 #include "slots.h"
 
 /* What an application returns: the cause of the next reset, or one of these. */
@@ -26,6 +28,7 @@ enum {
     WITH_DATA = 4,   /* a data component */
     ONLY_EXTENDED = 8,
     CODED = 16,       /* an encoded payload: the image is small enough to leave spare room in most slots */
+    WITH_AGENT = 32,  /* the application is the agent */
 };
 
 /* What the tester remembers; goes with a snapshot of the flash. */
@@ -39,6 +42,8 @@ struct memory {
     bool steady;           /* steady was called, and returned */
     uint32_t cuts;
     uint64_t fetched, taken_over;
+    struct gw_report last; /* the server: the last report, */
+    uint32_t told;         /* and what it was told (agent.c) */
 };
 
 struct run;
@@ -57,6 +62,7 @@ struct run {
     struct simdev d;
     struct simdev_release release[RELEASES]; /* sequences 1, 2, 3 */
     struct memory m;
+    struct simnet net; /* WITH_AGENT */
     const struct simdev_release *running; /* NULL: factory image or recovery */
     uint32_t ruined;          /* sequence whose image the set-up damaged; 0: none */
     bool verbose;
@@ -79,6 +85,19 @@ bool run_prepare(struct run *r, const struct scenario *s, const struct simdev_co
 void run_free(struct run *r);
 /* Sessions until the goal, a cut or a failure. */
 enum outcome run_go(struct run *r);
+/* ---- Scenarios of the agent (agent.c) ---------------------------------------------------------------------------- */
+
+void agent_begin(struct run *r);
+void agent_end(struct run *r);
+/* Before a session: nothing of another one is remembered. */
+void agent_forget(struct run *r);
+/* Takes what the server and the application learned in this session into the tester's memory. */
+void agent_note(struct run *r);
+int app_agent(struct run *r);
+int app_agent_back(struct run *r);
+const char *told_update(struct run *r);
+const char *told_back(struct run *r);
+
 /* Prints an operation. */
 void run_log(const struct flashsim_op *op, uint32_t number);
 

@@ -180,6 +180,7 @@ static int boot_and_mount(struct run *r)
 {
     flashsim_restart(&r->d.sim);
     r->running = NULL;
+    agent_forget(r);
     (void)simdev_boot(&r->d, r->m.cause);
     if (check_boot(r) != 0) {
         return NEXT_FAILED;
@@ -282,6 +283,7 @@ enum outcome run_go(struct run *r)
         r->m.cause = GW_CAUSE_POWER;
         r->m.fetched = r->d.fetched;
         r->m.taken_over = r->d.taken_over;
+        agent_note(r);
         say(r, "  power cut: %s after %u units\n", flashsim_shape_name(r->d.sim.cut.shape),
             (unsigned)r->d.sim.cut.units);
         return RUN_CUT;
@@ -303,6 +305,7 @@ bool run_prepare(struct run *r, const struct scenario *s, const struct simdev_co
     memset(r, 0, sizeof *r);
     c.data = (s->flags & WITH_DATA) != 0;
     c.image_size = (s->flags & CODED) != 0 ? 2400 : c.image_size;
+    c.signs = (s->flags & WITH_AGENT) != 0 && !c.real;
     c.extended = c.extended || (s->flags & ONLY_EXTENDED) != 0;
     r->scenario = s;
     r->verbose = verbose;
@@ -328,5 +331,6 @@ void run_free(struct run *r)
     for (unsigned i = 0; i < RELEASES; i++) {
         simdev_release_free(&r->release[i]);
     }
+    agent_end(r);
     simdev_free(&r->d);
 }

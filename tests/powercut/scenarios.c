@@ -68,6 +68,24 @@ static void setup_delta(struct run *r, uint32_t padding)
     start(r, GW_CAUSE_SOFTWARE);
 }
 
+static void setup_agent(struct run *r)
+{
+    setup_one(r);
+    agent_begin(r);
+}
+
+static void setup_agent_staged(struct run *r)
+{
+    setup_delta(r, 0);
+    agent_begin(r);
+}
+
+static void setup_agent_streamed(struct run *r)
+{
+    setup_delta(r, 1000);
+    agent_begin(r);
+}
+
 static void setup_small_delta(struct run *r) { setup_delta(r, 0); }
 static void setup_large_delta(struct run *r) { setup_delta(r, 1000); }
 
@@ -442,6 +460,20 @@ static const char *goal_steady(struct run *r)
     return runs(r, &r->release[1], GW_PREVIOUS);
 }
 
+static const char *goal_agent(struct run *r)
+{
+    const char *wrong = goal_update(r);
+
+    return wrong != NULL ? wrong : told_update(r);
+}
+
+static const char *goal_agent_back(struct run *r)
+{
+    const char *wrong = goal_rollback(r);
+
+    return wrong != NULL ? wrong : told_back(r);
+}
+
 const struct scenario scenarios[] = {
     { "first-install", 0, setup_nothing, app_first, goal_first },
     { "update", 0, setup_one, app_update, goal_update },
@@ -469,5 +501,9 @@ const struct scenario scenarios[] = {
     { "rollback", MAY_GO_BACK, setup_trying, app_reject, goal_rollback },
     { "factory-recovery", ONLY_EXTENDED, setup_ruined, app_update, goal_recovered },
     { "steady", 0, setup_crashed, app_steady, goal_steady },
+    { "agent", WITH_AGENT, setup_agent, app_agent, goal_agent },
+    { "agent-staged", WITH_AGENT | CODED, setup_agent_staged, app_agent, goal_agent },
+    { "agent-streamed", WITH_AGENT | CODED, setup_agent_streamed, app_agent, goal_agent },
+    { "agent-back", WITH_AGENT | MAY_GO_BACK, setup_agent, app_agent_back, goal_agent_back },
 };
 const unsigned scenario_count = sizeof scenarios / sizeof scenarios[0];

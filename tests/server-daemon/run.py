@@ -230,6 +230,28 @@ def test_reload(pki):
     equal("ends", d.code, 0)
 
 
+def test_trust():
+    def godwit(*arguments):
+        subprocess.run([GODWITD.parent / "godwit", *map(str, arguments)], check=True, capture_output=True, cwd=TMP)
+
+    for name in ("root1", "root2", "author"):
+        godwit("key", "new", f"{name}.pem")
+    godwit("key", "bundle", "--root", "root1.pem", "--root", "root2.pem", "--author", "author.pem", "--version", 1,
+           "--epoch", 1, "-o", "trust.cose")
+    text = PLAIN.replace("data = data\n", "data = trusted\ntrust = trust.cose\nroots = roots.pem\n")
+    config = write("trust.conf", text)
+    write("roots.pem", (TMP / "author.pub.pem").read_text())
+    done = once(config)
+    check("a bundle of other roots", done.returncode not in (0, 2), done.stderr)
+    write("roots.pem", (TMP / "root1.pub.pem").read_text() + (TMP / "root2.pub.pem").read_text())
+    for start in ("first", "again"):
+        with Daemon(config) as d:
+            pass
+        equal(f"start, {start}", d.code, 0)
+    with sqlite3.connect(TMP / "trusted/godwit.db") as db:
+        equal("the bundle is there", db.execute("SELECT version FROM trust").fetchall(), [(1,)])
+
+
 def test_json_log():
     config = write("json.conf", PLAIN.replace("data = data\n", "data = data\nlog = json\n"))
     process = subprocess.Popen([GODWITD, config], stderr=subprocess.PIPE, text=True)

@@ -4,6 +4,7 @@
 Everything is on loopback, every process is ended by its id. Ends with `N passed, N failed`.
 """
 import os
+import socket
 import ssl
 import sys
 import time
@@ -298,6 +299,16 @@ def test_ranges():
         equal("HEAD of a range", (a.status, a.headers["content-length"]), (206, "10"))
         equal("the connection is in step", c.ask("/who").status, 200)
         check("immutable", "immutable" in a.headers["cache-control"])
+    with open(file, "r+b") as f:  # more than is mapped as a whole
+        f.truncate(300 << 20)
+        f.seek(290 << 20)
+        f.write(b"far away")
+    with toy(PLAIN, file=file) as t, Client(t.port["payloads"]) as c:
+        a = c.ask("/file/a", headers=[f"Range: bytes={(290 << 20) + 4}-{(290 << 20) + 99999}"])
+        equal("range of a large file", (a.status, a.body[:4], len(a.body)), (206, b"away", 99996))
+        for n in (1, 16000, 16383, 16384, 16385, 70000):
+            a = c.ask("/file/a", headers=[f"Range: bytes=3-{n + 2}"])
+            equal(f"range of {n}", a.body, DATA[3:n + 3])
     file.write_bytes(b"")
     with toy(PLAIN, file=file) as t, Client(t.port["payloads"]) as c:
         equal("empty file", (c.ask("/file/a").status, c.ask("/file/a", headers=["Range: bytes=0-"]).status), (200, 416))
@@ -390,6 +401,9 @@ def test_reload(world):
         session = kept.socket.session
         busy = Client(port, context)
         busy.send(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
+        half, body = Client(port, context), Client(port, context)
+        half.send(b"GET /who HTTP/1.1\r\nHost: a\r\n")
+        body.send(b"POST /report HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
         time.sleep(0.1)
         crl = world.devices.crl([bad[0]], "revoked.pem")
         new = world.pki.server("new")
@@ -398,6 +412,8 @@ def test_reload(world):
         equal("key of another", t.say(f"reload devices {other_key}")[:7], "refused")
         equal("reload", t.say(f"reload devices cert={new[0]},key={new[1]},ca={world.devices.ca},crl={crl}"), "ok")
         check("idle connection closed", kept.closed())
+        check("half a head is not served", half.closed() and half.buffer == b"")
+        check("half a body is not served", body.closed() and body.buffer == b"")
         a = busy.answer()
         equal("the answer under way comes", (a.status, a.headers["connection"]), (200, "close"))
         check("then it is closed", busy.closed())
@@ -524,6 +540,19 @@ def test_drain(world):
         t.say("drain 50")
         equal("the time is over", t.process.stdout.readline(), "drained\n")
     equal("ended with an answer outstanding", t.code, 0)
+
+
+def test_six():
+    """IPv6, where there is some."""
+    with socket.socket(socket.AF_INET6) as s:
+        try:
+            s.bind(("::1", 0))
+        except OSError:
+            return
+    with toy("payloads=[::1]:0") as t:
+        with socket.create_connection(("::1", t.port["payloads"]), 5) as s:
+            s.sendall(b"GET /who HTTP/1.1\r\nHost: a\r\n\r\n")
+            check("over IPv6", s.recv(100).startswith(b"HTTP/1.1 200 "))
 
 
 def test_doors(world):

@@ -101,6 +101,13 @@ static void make_identity(struct simdev *d)
     struct gwh_identity id = { .vendor = "vendor", .class_id = "class", .device_id = "device-1", .hardware = 3,
                                .roots = roots, .root_count = 2, .threshold = 2, .keks = &kek, .kek_count = 1 };
 
+    uint8_t thumbprint[32];
+
+    if (d->config.signs) {
+        make_key(d, &d->own, 7, 0);
+        must(gw_key_thumbprint(d->crypto->gw, &d->own.signer.key, thumbprint), "thumbprint");
+        id.own = (struct gwh_secret){ { thumbprint, GW_KEY_ID_SIZE }, { d->own.fast.priv, 32 } };
+    }
     if (d->config.extended) {
         uint8_t *at;
         must(gwh_buf_grow(&d->factory, SIMDEV_FACTORY_SIZE, &at), "factory image");

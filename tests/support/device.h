@@ -24,6 +24,7 @@ struct simdev_config {
     bool extended;           /* with a factory image */
     bool data;               /* with a data component */
     bool real;               /* real cryptography (OpenSSL) */
+    bool signs;              /* the identity has a key that signs reports; not with `real` */
     uint32_t frame_size;     /* 0: 512 */
     uint32_t image_size;     /* 0: 5000 */
 };
@@ -81,7 +82,7 @@ struct simdev {
     struct gw_data_areas data;
     const struct gwh_crypto *crypto;
     struct gw_device dev;
-    struct simdev_key root[2], author[2], approver, distributor;
+    struct simdev_key root[2], author[2], approver, distributor, own;
     struct gwh_buf identity, trust[3]; /* 0: version 1; 1: version 2; 2: version 2 that revokes author 0 */
     struct gwh_buf factory;
     uint8_t kek[16], cek[16];

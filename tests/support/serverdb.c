@@ -68,8 +68,8 @@ static struct t_bytes make_manifest(struct t_server *s, const struct t_wish *wis
     struct gw_payload payload[2];
     struct gwh_variant variant = {.size = 100000, .payloads = payload};
     struct gwh_component component = {0, GW_KIND_BOOTABLE, &variant, 1};
-    char version[24], id[64][48];
-    const char *ids[64] = {"dev-1"};
+    char version[24], id[80][48];
+    const char *ids[80] = {"dev-1"};
     for (unsigned i = 1; i < wish->devices; i++) {
         snprintf(id[i], sizeof id[i], "a-device-with-a-long-name-to-fill-up-%06u", i);
         ids[i] = id[i];

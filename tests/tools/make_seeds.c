@@ -181,6 +181,24 @@ static void identities_and_grants(struct fuzz_world *f)
     save_buf("grant", "three", &b);
 }
 
+static void reports(void)
+{
+    struct t_bytes map = t_hex("ae 01 01 02 65 64 65 76 2d 31 03 19 01 00 04 03 05 07 06 82 01 06 07 02 "
+                               "08 1a 6b 49 d2 00 09 19 10 00 0a 18 20 0b 82 01 05 0c 03 0d 05 0e 01");
+    struct gwh_buf grown = { 0 }, out = { 0 };
+    struct fastcrypto_key key;
+    struct gwh_signer signer;
+
+    MUST(gwh_buf_add(&grown, map.p, map.n) == 0 && gwh_buf_add(&grown, "\x0f\x09", 2) == 0);
+    grown.p[0]++; /* item 15 */
+    fastcrypto_key(&key, 7);
+    fastcrypto_signer(&signer, &key, 0);
+    MUST(gwh_sign_map(&out, &fastcrypto, GW_TYPE_REPORT, gwh_span(&grown), &signer, 1) == GW_OK);
+    save_buf("report", "signed", &out);
+    save_buf("report", "map", &grown);
+    t_free(&map);
+}
+
 int main(void)
 {
     struct fuzz_world *f = fuzz_world();
@@ -194,5 +212,6 @@ int main(void)
     save_hex("cbor", "deep", "81 81 81 81 81 81 81 81 00");
     t_world_close(&w);
     gwh_buf_free(&f->trust_map);
+    reports();
     return 0;
 }

@@ -241,6 +241,11 @@ static void who_runs_it_or_left_it_gets_the_head_alone(void **state)
     reported("dev-1", r);
     assert_int_equal(offered("dev-1", NULL), -1);
     assert_int_equal(gws_fleet_offer(fleet, dev("dev-1"))->bytes.n, 0); /* no head: 204 */
+    r.state = GW_REPORT_FAILED; /* the report of leaving it was lost, and it was offered again */
+    r.reason = (uint32_t)-GW_ERR_REJECTED_BEFORE;
+    reported("dev-1", r);
+    assert_int_equal(offered("dev-1", NULL), -1);
+    r.state = GW_REPORT_LEFT;
     r.release.sequence = 40; /* it left another one */
     reported("dev-1", r);
     assert_int_equal(offered("dev-1", NULL), 1);
@@ -347,7 +352,7 @@ static void a_bundle_that_does_not_fit_goes_first(void **state)
     uint8_t big[32];
     (void)state;
     /* Grants and names make the offer so large that the bundle does not fit beside them. */
-    t_server_release(&s, &(struct t_wish){.sequence = 45, .encrypted = true, .grants = 12, .devices = 45}, big);
+    t_server_release(&s, &(struct t_wish){.sequence = 45, .encrypted = true, .grants = 12, .devices = 74}, big);
     t_server_rollout(&s, "r", big, targets[0], 0, 1, 1);
     reload();
     assert_in_range(gws_fleet_offer(fleet, dev("dev-1"))->bytes.n, 4000, GW_OFFER_BUFFER);

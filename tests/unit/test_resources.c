@@ -718,6 +718,18 @@ static void roots_come_from_a_file(void **state)
     assert_int_equal(e.roots.threshold, 2);
     struct gw_trust trust;
     assert_int_equal(gw_trust_open(&trust, gwh_openssl()->gw, &e.roots, s.w.trust_bytes.p, s.w.trust_bytes.n), GW_OK);
+    snprintf(path, sizeof path, "%s/trust.cose", s.folder);
+    s.w.trust_is.version = 8;
+    struct t_bytes cose = t_trust(&s.w, KEYS(&s.w.root[1], &s.w.root[2]));
+    assert_int_equal(gwh_file_write(path, OCTETS(cose), 0600, true, &err), GWH_OK);
+    for (unsigned i = 0; i < 2; i++) { /* again: it is there */
+        assert_int_equal(gws_trust_from_file(&e, s.path, path, &err), GWH_OK);
+        assert_int_equal(count("SELECT max(version) FROM trust"), 8);
+    }
+    cose.p[cose.n - 1] ^= 1;
+    assert_int_equal(gwh_file_write(path, OCTETS(cose), 0600, true, &err), GWH_OK);
+    assert_int_equal(gws_trust_from_file(&e, s.path, path, &err), GWH_REFUSED);
+    t_free(&cose);
     gws_env_free(&e);
     gwh_buf_free(&pem);
 }

@@ -110,6 +110,7 @@ static void test_together(void **state)
     expect("[server]\ndata = d\n[devices]\nlisten = a\ncertificate = c\nkey = k\n", "needs client_ca");
     expect("[server]\ndata = d\n[admin]\nlisten = a\ncertificate = c\n", "it needs both");
     expect("[server]\ndata = d\n[admin]\nlisten = a\ncertificate = c\nkey = k\ncrl = l\n", "crl without client_ca");
+    expect("[server]\ndata = d\ntrust = t\n[admin]\nlisten = a\n", "trust needs roots");
     expect("[server]\ndata = d\nfirst_sight = yes\n[admin]\nlisten = a\n", "needs first_sight_class");
     expect("[server]\ndata = d\npayload_base = http://x\n[admin]\nlisten = a\n", "must be an https URL");
     expect(MINIMAL "[mqtt]\nhost = b\n", "[mqtt] needs");

@@ -70,16 +70,17 @@ struct gw_agent_config {
     uint32_t wake_jitter_s;    /* a look after gw_agent_wake() waits for up to this long; 0: not at all */
     uint32_t confirm_s;        /* an image on trial must be confirmed within this time; 0: 600 */
     uint32_t steady_s;         /* a confirmed image that ran for so long has not crashed; 0: 300 */
-    uint32_t attempts_per_day; /* beginnings of a fetch; 0: 24 */
+    uint32_t attempts_per_day; /* installs begun or continued; 0: 24. One that was refused in the end counts as 8 */
     uint32_t bytes_per_day;    /* of payloads; 0: no limit */
     uint32_t chunk;            /* bytes asked for with one ranged request; 0: 256 KB */
-    uint32_t ask_again_s;      /* after the application declined; 0: 60 */
+    uint32_t ask_again_s;      /* after the application declined; 0: 60. A fetch: then twice as long, up to an hour */
     bool confirm_offline;      /* the self-test alone confirms; otherwise an authenticated look is needed as well */
     bool head_required;        /* a release without a channel head is refused (GW_ERR_HEAD_MISSING) */
     uint32_t head_age_s;       /* older heads are refused, if the time is known (GW_ERR_HEAD_STALE); 0: any age */
     struct gw_span channel;    /* heads of other channels are refused (GW_ERR_HEAD_OTHER); n 0: any */
     uint32_t anonymous_after;  /* looks in a row that failed for the server's certificate, after which one is made
-                                * without any trust in the server; what comes is sealed. 0: never. SECURITY.md, 5 */
+                                * without any trust in the server, and its payloads; what comes is sealed. Never on
+                                * trial. 0: never. SECURITY.md, 5 */
     struct gw_span report_kek; /* name of a KEK that MACs reports, if the device has no key that signs; n 0: none */
 
     /* Seconds since 1970; 0: not known. May be NULL. The date of the newest head is the least it can be. */
@@ -89,7 +90,10 @@ struct gw_agent_config {
     bool (*may_restart)(void *ctx);
     /* The new image's own check: 0 if it is well. May be NULL. */
     int (*self_test)(void *ctx);
-    /* Restarts the device. May return (the restart comes later). NULL: the application watches for GW_AGENT_RESTART. */
+    /*
+     * Restarts the device. May return (the restart comes later); called again every ask_again_s. NULL: the application
+     * watches for GW_AGENT_RESTART, and may_restart is not asked.
+     */
     void (*restart)(void *ctx);
     void (*on_event)(void *ctx, enum gw_event event, int reason, uint32_t a, uint32_t b); /* may be NULL */
     void *ctx;
@@ -100,7 +104,8 @@ struct gw_agent_config {
 
 /* What survives in the journal (SPEC.md, section 17). */
 struct gw_agent_memory {
-    uint8_t failures;        /* looks in a row that failed */
+    uint8_t failures;        /* looks in a row that failed, or declined */
+    uint8_t cert_failures;   /* looks in a row that failed for the server's certificate */
     uint8_t attempts;        /* of this day */
     uint8_t refused;         /* reason of the last refusal that was told */
     uint32_t day;            /* since 1970, with the top bit set; without a clock: seconds of this day so far */
@@ -116,39 +121,44 @@ struct gw_agent_memory {
 /* An agent. Opaque: `sizeof` is printed by `make size`. */
 struct gw_agent {
     const struct gw_agent_config *config;
-    struct gw_install install;
-    struct gw_install_config install_config;
-    struct gw_agent_memory memory;
-    struct gw_offer offer;      /* views into config->offer */
+    uint32_t state;             /* enum gw_agent_state */
+    uint32_t flags;             /* GW_AGENT_INSTALLING ..., lib/src/agent.h */
     uint32_t now;               /* of this step, ms */
-    uint32_t due;               /* what is waited for: next look, end of a back-off, ms */
-    uint32_t ask;               /* when the application is asked again, ms */
-    uint32_t opened;            /* ms */
-    uint32_t ticked;            /* up to when the day was counted, ms */
-    uint32_t issued_at;         /* of the newest channel head: the least that the time can be */
-    uint32_t rest_s;            /* until the next look, when that was decided */
-    uint32_t counter;           /* of the report that is being sent */
+    uint32_t due;               /* next look, ms */
+    uint32_t ask;               /* when the application is asked again, or a range of a payload, ms */
+    uint32_t since;             /* when something happened last, ms */
+    uint32_t open;              /* enum gw_agent_request; 0: none */
+    uint32_t trial;             /* the running image is on trial */
     uint32_t offer_n;           /* bytes of the offer so far */
     uint32_t read;              /* payload bytes read from the transport by this attempt */
     uint32_t again;             /* of them, given up and fetched again */
     uint32_t range_left;        /* of the request that is open */
+    uint32_t retries;           /* requests of a range, in a row, that brought nothing */
+    uint32_t rest_s;            /* until the next look, when that was decided */
+    uint32_t credit;            /* writes of failures and next looks that are allowed now */
+    uint32_t kept;              /* up to when `credit` was counted, ms */
+    uint32_t report_n;          /* bytes of the report that is being sent; 0: none is made */
+    uint32_t counter;           /* of that report */
+    uint32_t looked;            /* when the last look began, ms */
+    uint32_t opened;            /* ms */
+    uint32_t ticked;            /* up to when the day was counted, ms */
+    uint32_t issued_at;         /* of the newest channel head: the least that the time can be */
+    uint32_t noted;             /* bytes of the day's budget that are written down */
     uint32_t random;
-    struct gw_order order;      /* of the release that is being dealt with */
     int reason;                 /* of the failure that is being dealt with */
-    uint8_t state;              /* enum gw_agent_state */
-    uint8_t after;              /* where to go when the reports are sent */
-    uint8_t retries;            /* of one range, in a row */
-    uint8_t cert_failures;      /* looks in a row that failed for the server's certificate */
-    uint8_t open;               /* a request is open at the transport */
-    uint8_t trial;              /* the running image is on trial */
-    uint16_t report_n;          /* bytes of the report that is being sent; 0: none is made */
-    uint16_t flags;             /* GW_AGENT_INSTALLING ..., lib/src/agent.h */
+    struct gw_order order;      /* of the release that is being dealt with */
+    uint8_t untold;             /* failures that were not reported, since there were too many */
     volatile uint8_t woken;
+    struct gw_agent_memory memory;
+    struct gw_offer offer;      /* views into config->offer */
+    struct gw_install_config install_config;
+    struct gw_install install;
 };
 
 /*
  * Begins: reads what the journal remembers, finds out what became of the image before. Writes nothing yet.
- * GW_ERR_CONFIG: a needed field or function is missing; GW_ERR_SPACE: a buffer is too small.
+ * GW_ERR_CONFIG: a needed field or function is missing; GW_ERR_SPACE: a buffer is too small; GW_ERR_FLASH_READ: the
+ * journal cannot be read.
  */
 GW_MUST_USE int gw_agent_open(struct gw_agent *agent, const struct gw_agent_config *config, uint32_t now_ms);
 
@@ -160,10 +170,16 @@ GW_MUST_USE int gw_agent_open(struct gw_agent *agent, const struct gw_agent_conf
  */
 GW_MUST_USE int gw_agent_step(struct gw_agent *agent, uint32_t now_ms, uint32_t *wait_ms);
 
-/* Look now (a notification came). From interrupts and other threads too; does nothing else than setting a flag. */
+/*
+ * Look now (a notification came), but not sooner than 5 s after the last look began. From interrupts and other threads
+ * too; does nothing else than setting a flag.
+ */
 void gw_agent_wake(struct gw_agent *agent);
 
-/* The device is about to sleep for `for_s` seconds, RAM lost or not: writes down when the next look is due. */
+/*
+ * The device is about to sleep for `for_s` seconds, RAM lost or not: writes down when the next look is due. With a
+ * clock it knows that already, most of the time; without one it costs a record each time.
+ */
 GW_MUST_USE int gw_agent_sleep(struct gw_agent *agent, uint32_t now_ms, uint32_t for_s);
 
 /* Ends: closes the request, keeps what an install has got so far. The object is wiped. */

@@ -1,9 +1,10 @@
 /*
  * transport.h - the seam between the agent and a network. Implemented by ports; used by the agent only.
  *
- * A transport never blocks: it returns GW_ERR_AGAIN and is asked again. It checks certificates; what it carries is
- * checked again by the library, so a hostile server can waste bytes and nothing else. What an HTTP transport asks for
- * and accepts: SPEC.md, section 16. Errors of all functions: GW_ERR_TRANSPORT ... GW_ERR_REDIRECT (godwit.h, 6 and 7,
+ * A transport never blocks: it returns GW_ERR_AGAIN and is asked again (for five minutes: then the agent gives up). It
+ * checks certificates; what it carries is checked again by the library, so a hostile server can waste bytes and nothing
+ * else. What an HTTP transport asks for and accepts: SPEC.md, section 16. Errors of all functions: GW_ERR_TRANSPORT ...
+ * GW_ERR_REDIRECT (godwit.h, 6 and 7,
  * 10 to 21); each ends the request, and close() must still be called.
  */
 #ifndef GODWIT_TRANSPORT_H
@@ -41,7 +42,8 @@ struct gw_transport {
     int (*open)(void *ctx, const struct gw_request *request);
     /*
      * Up to `size` bytes into `data`; *n of them. *n == 0 with 0: the answer ends here, as long as it said that it
-     * would be. GW_ERR_NOTHING (offers): there is none for this device, or the one that was read last is unchanged.
+     * would be (an offer of no bytes is refused). GW_ERR_NOTHING (offers): there is none for this device, or the one
+     * that was read last is unchanged.
      */
     int (*read)(void *ctx, uint8_t *data, size_t size, size_t *n);
     /* Ends the request, complete or not; keeps the connection if it can. May be called when none is open. */

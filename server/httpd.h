@@ -1,12 +1,12 @@
 /*
- * http.h - HTTP behind one small header, so that what is behind it can be exchanged: doors, routes, calls.
+ * httpd.h - HTTP behind one small header, so that what is behind it can be exchanged: doors, routes, calls.
  *
  * A *door* is a listener with its own TLS and its own routes: a route that does not name the door does not exist there.
  * A *call* is one request. Its handler answers exactly once, now or later (after a change was written); the connection
  * may be gone by then, which the call survives. Handlers run in the event loop's thread and never block.
  */
-#ifndef GWS_HTTP_H
-#define GWS_HTTP_H
+#ifndef GWS_HTTPD_H
+#define GWS_HTTPD_H
 
 #include <event2/event.h>
 #include <jansson.h>
