@@ -20,6 +20,11 @@
 #define GWH_MQTT_STALL_MS 15000u /* from the connection to the broker's consent */
 #define GWH_MQTT_MESSAGE_MAX 1024u /* bytes; longer ones are dropped */
 
+/* What the server says of a report, at the device's notify topic: TAKEN or NEVER, then 16 digits of its SHA-256. */
+#define GWH_MQTT_TAKEN "taken "
+#define GWH_MQTT_NEVER "never "
+#define GWH_MQTT_SAID 22u /* bytes */
+
 struct gwh_mqtt_config {
     const char *host; /* name or address: what the broker's certificate has to be for */
     uint16_t port;
