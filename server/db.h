@@ -20,8 +20,8 @@ struct gws_db;
 
 /* A change of the database. Owned by who submits it, until `done` was called. */
 struct gws_change {
-    /* In the writer's thread, before the transaction begins: long work that needs no database, such as verifying. May be
-     * NULL. Anything but GWH_OK refuses the change. */
+    /* In the writer's thread, before the transaction begins: long work that needs no database, such as verifying. May
+     * be NULL. Anything but GWH_OK refuses the change. */
     int (*prepare)(struct gws_change *c);
     /* In the writer's thread, inside a transaction, once. Anything but GWH_OK undoes it; fill c->err then. */
     int (*apply)(struct gws_change *c, sqlite3 *db);

@@ -91,7 +91,7 @@ int gws_trust_from_file(const struct gws_env *env, const char *path, const char 
 {
     struct gws_edit *e = gws_edit_new(gws_trust_put, "configuration", NULL);
     sqlite3 *db = NULL;
-    int x = e != NULL ? gwh_file_read(&e->octets, file, GW_TRUST_MAX, err) : gwh_fail_reason(err, GW_ERR_SPACE, "trust");
+    int x = e != NULL ? gwh_file_read(&e->octets, file, GW_TRUST_MAX, err) : gwh_fail_reason(err, GW_ERR_SPACE, "-");
     x = x == GWH_OK ? gws_db_open_plain(&db, path, true, err) : x;
     if (x == GWH_OK) {
         e->env = env;

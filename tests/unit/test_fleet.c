@@ -241,6 +241,11 @@ static void who_runs_it_or_left_it_gets_the_head_alone(void **state)
     reported("dev-1", r);
     assert_int_equal(offered("dev-1", NULL), -1);
     assert_int_equal(gws_fleet_offer(fleet, dev("dev-1"))->bytes.n, 0); /* no head: 204 */
+    r.state = GW_REPORT_FAILED; /* the report of leaving it was lost, and it was offered again */
+    r.reason = (uint32_t)-GW_ERR_REJECTED_BEFORE;
+    reported("dev-1", r);
+    assert_int_equal(offered("dev-1", NULL), -1);
+    r.state = GW_REPORT_LEFT;
     r.release.sequence = 40; /* it left another one */
     reported("dev-1", r);
     assert_int_equal(offered("dev-1", NULL), 1);
