@@ -262,6 +262,33 @@ static int run_class_add(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
+/* A file, put as it is. */
+int cli_put_file(const struct gwh_args *a, const char *path, const char *file, struct gwh_error *err)
+{
+    struct gwh_rest r = {0};
+    struct gwh_buf bytes = {0};
+    json_t *answer = NULL;
+    long status = 0;
+    int e = gwh_file_read(&bytes, file, GW_TRUST_MAX, err);
+    e = e == GWH_OK ? cli_rest(&r, a, err) : e;
+    e = e == GWH_OK ? gwh_rest_put(&r, path, gwh_span(&bytes), 0, &status, &answer, err) : e;
+    if (e == GWH_OK) {
+        gwh_note("the server has %s", file);
+    }
+    json_decref(answer);
+    gwh_buf_free(&bytes);
+    gwh_rest_close(&r);
+    return e;
+}
+
+static int run_class_head(const struct gwh_args *a, struct gwh_error *err)
+{
+    char path[300] = "/api/v1/classes/";
+    int e = gwh_rest_add(path, sizeof path - 8, a->operand[0], err);
+    (void)strncat(path, "/head", sizeof path - strlen(path) - 1);
+    return e == GWH_OK ? cli_put_file(a, path, a->operand[1], err) : e;
+}
+
 static int run_class_list(const struct gwh_args *a, struct gwh_error *err)
 {
     static const struct cli_column columns[] = {
@@ -283,6 +310,8 @@ const struct gwh_command cli_devices[] = {
      "godwit device import devices/devices.json", run_import},
     {"class", "add", "", 0, 0, "make a class of devices known; prints its id", class_options,
      "godwit class add --vendor example.com --class sensor-c3", run_class_add},
+    {"class", "head", "CLASS-ID HEAD", 2, 2, "a newer channel head for a class: what is the newest, what is withdrawn",
+     act_options, "godwit class head bd71790928a85583af07034fc9760499 rel/head.cose", run_class_head},
     {"class", "list", "", 0, 0, "classes of devices", read_options, "godwit class list", run_class_list},
     CLI_COMMANDS_END,
 };

@@ -36,6 +36,8 @@ int cli_rest_table(const struct gwh_args *a, const char *path, unsigned most, co
 /* Fetches one object and prints it, described or as JSON. */
 int cli_rest_show(const struct gwh_args *a, const char *path, struct gwh_error *err);
 
+/* devices.c: puts the octets of a file to a path. */
+int cli_put_file(const struct gwh_args *a, const char *path, const char *file, struct gwh_error *err);
 /* devices.c: `device show ID`. */
 int cli_device_show(const struct gwh_args *a, struct gwh_error *err);
 /* upload.c: release publish, list and show where --to or --from is https://. */

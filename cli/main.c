@@ -203,9 +203,9 @@ int cli_trust(const struct gwh_args *a, struct gwh_buf *bytes, struct gw_trust *
 
 int main(int argc, char **argv)
 {
-    static const struct gwh_command *const tables[] = {cli_key,   cli_release, cli_publish, cli_device,
-                                                       cli_pki,   cli_devices, cli_rollout, cli_serve,
-                                                       cli_layout, cli_push,   cli_patch,   cli_report, cli_other, NULL};
+    static const struct gwh_command *const tables[] = {cli_key,    cli_release, cli_publish, cli_device, cli_pki,
+                                                       cli_devices, cli_rollout, cli_serve,  cli_layout, cli_push,
+                                                       cli_patch,  cli_report,  cli_other,   NULL};
     static const struct gwh_program program = {"godwit", "keys, releases and devices: updates for embedded devices",
                                                tables};
     return gwh_main(&program, argc, argv);

@@ -23,8 +23,8 @@ int cli_new_ca(const struct gwh_args *a, struct gwh_error *err)
         e = gwh_ca_new(&ca, folder, gwh_text(a, "device-ca"), days, passphrase, gwh_flag(a, "force"), err);
     }
     if (e == GWH_OK) {
-        gwh_note("%s: a CA for devices, good for %u days; ca.key stays here, ca.pem and crl.pem go to the server", folder,
-                 (unsigned)days);
+        gwh_note("%s: a CA for devices, good for %u days; ca.key stays here, ca.pem and crl.pem go to the server",
+                 folder, (unsigned)days);
     }
     gwh_ca_free(&ca);
     gwh_buf_free(&secret);

@@ -117,7 +117,8 @@ static void print_plan(const json_t *tree)
                  (long long)json_integer_value(json_object_get(tree, "there_already")));
     (void)printf("served by another rollout      %lld\n",
                  (long long)json_integer_value(json_object_get(tree, "served_by_another")));
-    (void)printf("bytes in all                   %lld\n", (long long)json_integer_value(json_object_get(tree, "bytes")));
+    (void)printf("bytes in all                   %lld\n",
+                 (long long)json_integer_value(json_object_get(tree, "bytes")));
     if (json_array_size(json_object_get(tree, "groups")) > 0) {
         (void)putchar('\n');
         cli_table(json_object_get(tree, "groups"), columns);
@@ -317,7 +318,7 @@ static bool on_event(void *ctx, const char *event, const json_t *data)
 {
     struct watching *w = ctx;
     (void)data;
-    w->dirty = w->dirty || strcmp(event, "report") == 0 || strcmp(event, "rollout") == 0 || strcmp(event, "device") == 0;
+    w->dirty |= strcmp(event, "report") == 0 || strcmp(event, "rollout") == 0 || strcmp(event, "device") == 0;
     return !w->dirty || time(NULL) == w->asked || refresh(w); /* at most once in a second */
 }
 

@@ -116,6 +116,11 @@ static int run_tokens(const struct gwh_args *a, struct gwh_error *err)
     return cli_rest_table(a, "/api/v1/tokens", 0, columns, err);
 }
 
+static int run_trust(const struct gwh_args *a, struct gwh_error *err)
+{
+    return cli_put_file(a, "/api/v1/trust", a->operand[0], err);
+}
+
 static int run_revoke(const struct gwh_args *a, struct gwh_error *err)
 {
     struct gwh_rest r;
@@ -157,6 +162,8 @@ const struct gwh_command cli_serve[] = {
      run_tokens},
     {"server", "revoke", "TOKEN-ID", 1, 1, "a token is good no more", revoke_options, "godwit server revoke 0198c2e4",
      run_revoke},
+    {"server", "trust", "BUNDLE", 1, 1, "a newer trust bundle: releases are checked by it, devices are offered it",
+     revoke_options, "godwit server trust trust2.cose", run_trust},
     {"server", "audit", "", 0, 0, "who changed what, newest first", audit_options, "godwit server audit --limit 20",
      run_audit},
     CLI_COMMANDS_END,

@@ -160,6 +160,9 @@ static int copy_database(struct backup *b, const char *from, const char *to)
     if (backup != NULL && sqlite3_backup_finish(backup) != SQLITE_OK && e == GWH_OK) {
         e = sqlite_failed(b, copy, to);
     }
+    if (e == GWH_OK && sqlite3_exec(copy, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) != SQLITE_OK) {
+        e = sqlite_failed(b, copy, to); /* one file, with nothing beside it */
+    }
     (void)sqlite3_close(source);
     (void)sqlite3_close(copy);
     return e;

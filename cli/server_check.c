@@ -1,6 +1,6 @@
 /*
- * server_check.c - godwit server check: files, modes, certificates, database, ports, broker, clock of a server's folder;
- * for each thing that is wrong the command that mends it. Changes nothing; the server may run or not.
+ * server_check.c - godwit server check: files, modes, certificates, database, ports, broker, clock of a server's
+ * folder; for each thing that is wrong the command that mends it. Changes nothing; the server may run or not.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -315,8 +315,9 @@ static void check_port(struct checks *c, size_t door)
     const char *to = strcmp(host, "0.0.0.0") == 0 ? "127.0.0.1" : strcmp(host, "::") == 0 ? "::1" : host;
     int code = c->running ? try_address(to, port, false) : try_address(host, port, true);
     if (code != 0) {
-        say(c, PROBLEM, "ports", c->running ? "look into the log of godwitd" : "choose another port, or end what uses it",
-            "[%s] %s: %s", section, address, strerror(code));
+        say(c, PROBLEM, "ports",
+            c->running ? "look into the log of godwitd" : "choose another port, or end what uses it", "[%s] %s: %s",
+            section, address, strerror(code));
     } else {
         say(c, OK, "ports", NULL, "[%s] %s %s", section, address, c->running ? "answers" : "is free");
     }

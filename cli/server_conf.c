@@ -90,6 +90,7 @@ const char cli_broker_server[] =
     "topic write godwit/+/notify\n"
     "topic read godwit/+/report\n";
 
+/* Nothing in here may be an option of listeners: Mosquitto would open its usual one too, without TLS. */
 static const char broker_common[] =
     "# Mosquitto 2.0 for Godwit: mosquitto -c %1$s/mosquitto/mosquitto.conf\n"
     "# It carries hints and signed reports; without it devices look at their own pace.\n"
@@ -102,7 +103,6 @@ static const char broker_common[] =
     "retain_available false\n"
     "max_queued_messages 100\n"
     "max_inflight_messages 20\n"
-    "allow_zero_length_clientid false\n"
     "\n"
     "# A report has at most 512 bytes, a notification 64.\n"
     "max_packet_size 1024\n"
@@ -127,6 +127,7 @@ static const char broker_listener[] =
     "require_certificate true\n"
     "use_identity_as_username true\n"
     "use_username_as_clientid true\n"
+    "allow_zero_length_clientid false\n"
     "allow_anonymous false\n";
 
 int cli_broker_conf(struct gwh_buf *out, const struct cli_setup *s, struct gwh_error *err)

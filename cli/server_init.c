@@ -3,7 +3,7 @@
  * first token.
  *
  * What it keeps true: nothing that is there is overwritten; private keys and the list of tokens are 0600, the folders
- * with secrets 0700; a token is shown once, or goes into a file 0600 of a profile, and the server has its SHA-256 alone.
+ * with secrets 0700; a token is shown once, or goes into a file 0600 of a profile; the server has its SHA-256 alone.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -324,7 +324,8 @@ static void tell(const struct init *s)
     if (!s->setup.trust) {
         gwh_note("  no --trust was given: no release can be published yet");
     }
-    gwh_note("next: mosquitto -c %s/mosquitto/mosquitto.conf, godwitd %s/" CLI_CONF ", godwit server check %s", f, f, f);
+    gwh_note("next: mosquitto -c %s/mosquitto/mosquitto.conf, godwitd %s/" CLI_CONF ", godwit server check %s", f, f,
+             f);
 }
 
 int cli_server_init(const struct gwh_args *a, struct gwh_error *err)

@@ -159,6 +159,6 @@ void gwh_print_man(const struct gwh_program *p)
             print_man_command(p, c);
         }
     }
-    (void)printf(".SH EXIT STATUS\n0 done, 1 refused or failed with a named reason, 2 the command line is wrong, 3 a file, "
-                 "the disk, memory or a library failed.\n");
+    (void)printf(".SH EXIT STATUS\n0 done, 1 refused or failed with a named reason, 2 the command line is wrong, "
+                 "3 a file, the disk, memory or a library failed.\n");
 }

@@ -1,6 +1,7 @@
 /*
  * mqtt.c - see mqtt.h. libmosquitto, driven by its loop_read, loop_write and loop_misc: no thread, no select().
  */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,6 +279,7 @@ static bool tcp_done(struct gwh_mqtt *m)
     socklen_t n = sizeof error;
     struct sockaddr_storage peer;
     socklen_t size = sizeof peer;
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
     if (m->tcp) {
         return true;
     }
@@ -286,6 +288,9 @@ static bool tcp_done(struct gwh_mqtt *m)
         return false;
     }
     m->tcp = getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
+    if (!m->tcp && poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP)) != 0) {
+        note_lost(m, "nobody answers there"); /* the error itself was taken by libmosquitto's first try */
+    }
     return m->tcp;
 }
 

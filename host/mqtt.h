@@ -1,5 +1,5 @@
 /*
- * mqtt.h - a client of an MQTT broker, without a thread: what godwitd and the device on a PC have (SPEC.md, section 20).
+ * mqtt.h - a client of an MQTT broker, without a thread: for godwitd and the device on a PC (SPEC.md, section 20).
  *
  *    gwh_mqtt_new(&m, &config, &err)
  *    for (;;) { gwh_mqtt_step(m, now_ms); wait until gwh_mqtt_fd(m) can be read (or written, if it wants that),
@@ -19,6 +19,11 @@
 #define GWH_MQTT_MOST_MS 60000u
 #define GWH_MQTT_STALL_MS 15000u /* from the connection to the broker's consent */
 #define GWH_MQTT_MESSAGE_MAX 1024u /* bytes; longer ones are dropped */
+
+/* What the server says of a report, at the device's notify topic: TAKEN or NEVER, then 16 digits of its SHA-256. */
+#define GWH_MQTT_TAKEN "taken "
+#define GWH_MQTT_NEVER "never "
+#define GWH_MQTT_SAID 22u /* bytes */
 
 struct gwh_mqtt_config {
     const char *host; /* name or address: what the broker's certificate has to be for */

@@ -45,7 +45,7 @@ int gwh_rest_events(struct gwh_rest *r, const char *path,
 /* Adds a text to a path or query, with what is not plain as %xx. GWH_USAGE: too long. */
 int gwh_rest_add(char *path, size_t size, const char *text, struct gwh_error *err);
 
-/* ---- Profiles: ${XDG_CONFIG_HOME:-~/.config}/godwit/profiles.ini, 0600 -------------------------------------------- */
+/* ---- Profiles: ${XDG_CONFIG_HOME:-~/.config}/godwit/profiles.ini, 0600 ------------------------------------------- */
 
 struct gwh_profile {
     char server[300], ca[GWH_PATH_MAX], token_file[GWH_PATH_MAX];

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "keys.h"
 #include "mqtt.h"
 #include "server.h"
 
@@ -35,10 +36,34 @@ static void free_all(struct gws_mqtt *m)
     }
 }
 
+struct taking {
+    struct gws_mqtt *mqtt;
+    char device[GW_DEVICE_ID_MAX + 1];
+    uint8_t digest[32]; /* of the report */
+};
+
+static void tell(struct gws_mqtt *m, const char *device, struct gw_span bytes)
+{
+    char topic[sizeof TOPIC + GW_DEVICE_ID_MAX + sizeof "/notify"];
+    (void)snprintf(topic, sizeof topic, TOPIC "%s/notify", device);
+    if (gwh_mqtt_publish(m->client, topic, bytes, 0, NULL)) {
+        gws_count(GWS_M_NOTIFIED, 1);
+    }
+}
+
+/* It is durable, or will never be taken: the device may forget it. Not now: nothing is said, and it comes again. */
 static void taken(void *ctx, int result, const struct gwh_error *err)
 {
-    struct gws_mqtt *m = ctx;
-    (void)result, (void)err; /* reports.c has logged and counted it */
+    struct taking *t = ctx;
+    struct gws_mqtt *m = t->mqtt;
+    char text[GWH_MQTT_SAID + 1];
+    (void)err; /* reports.c has logged and counted it */
+    if (!m->stopped && (result == GWH_OK || result == GWH_REFUSED)) {
+        memcpy(text, result == GWH_OK ? GWH_MQTT_TAKEN : GWH_MQTT_NEVER, 6);
+        gwh_hex(text + 6, t->digest, 8);
+        tell(m, t->device, (struct gw_span){(const uint8_t *)text, GWH_MQTT_SAID});
+    }
+    free(t);
     m->reports--;
     free_all(m);
 }
@@ -63,13 +88,16 @@ static bool device_of(char id[GW_DEVICE_ID_MAX + 1], const char *topic)
 static void on_message(void *ctx, const char *topic, struct gw_span bytes)
 {
     struct gws_mqtt *m = ctx;
-    char id[GW_DEVICE_ID_MAX + 1];
-    if (!device_of(id, topic) || bytes.n == 0 || bytes.n > GW_REPORT_MAX || m->reports >= REPORTS_MAX) {
+    struct taking *t = calloc(1, sizeof *t);
+    if (t == NULL || !device_of(t->device, topic) || bytes.n == 0 || bytes.n > GW_REPORT_MAX ||
+        m->reports >= REPORTS_MAX || gw_sha256(gwh_openssl()->gw, bytes.p, bytes.n, t->digest) != GW_OK) {
         gws_count(GWS_M_REPORTS_REFUSED, 1);
+        free(t);
         return;
     }
+    t->mqtt = m;
     m->reports++;
-    gws_report_take(m->server, id, NULL, bytes, taken, m);
+    gws_report_take(m->server, t->device, NULL, bytes, taken, t);
 }
 
 static void on_state(void *ctx, bool connected, const char *why)
@@ -187,13 +215,8 @@ int gws_mqtt_reload(struct gws_server *s, struct gwh_error *err)
 void gws_mqtt_notify(struct gws_server *s, const char *device)
 {
     static const struct gw_span look = {(const uint8_t *)"look", 4};
-    char topic[sizeof TOPIC + GW_DEVICE_ID_MAX + sizeof "/notify"];
-    if (s->mqtt == NULL || device == NULL || strlen(device) > GW_DEVICE_ID_MAX) {
-        return;
-    }
-    (void)snprintf(topic, sizeof topic, TOPIC "%s/notify", device);
-    if (gwh_mqtt_publish(s->mqtt->client, topic, look, 0, NULL)) {
-        gws_count(GWS_M_NOTIFIED, 1);
+    if (s->mqtt != NULL && device != NULL && strlen(device) <= GW_DEVICE_ID_MAX) {
+        tell(s->mqtt, device, look);
         arm(s->mqtt);
     }
 }

@@ -255,8 +255,9 @@ static const struct gwh_option run_options[] = {
     {"report", "PATH", "where reports go, below the server's; not given: nowhere", false, false},
     {"ca", "FILE", "CAs that may sign servers, PEM, or a folder of them; those of this PC if not given", false, false},
     {"crl", "FILE", "certificates that are revoked", false, false},
-    {"mqtt", "HOST:PORT", "broker that says when to look, and takes reports; the device shows its certificate there too",
-     false, false},
+    {"token-file", "FILE", "of a device that has a token instead of a certificate, 0600", false, false},
+    {"mqtt", "HOST:PORT", "broker that says when to look, and takes reports; it is shown the certificate too", false,
+     false},
     {"jitter", "SECONDS", "a look after a notification waits for up to this long; 0 if not given", false, false},
     {"ports", "PORTS", "curl: libcurl and OpenSSL; common: the client of boards. curl if not given", false, false},
     {"app", "BEHAVIOUR",
@@ -346,7 +347,8 @@ static int run_run(const struct gwh_args *a, struct gwh_error *err)
     struct gwp_run run = {.folder = a->operand[0], .boot = boot_image};
     run.link = (struct gwp_link_config){.server = gwh_text(a, "server"),     .offer_path = gwh_text(a, "offer"),
                                         .report_path = gwh_text(a, "report"), .roots = gwh_text(a, "ca"),
-                                        .crl = gwh_text(a, "crl")};
+                                        .crl = gwh_text(a, "crl"),
+                                        .token_file = gwh_text(a, "token-file")};
     run.mqtt = gwh_text(a, "mqtt");
     run.json = gwh_flag(a, "json");
     run.head_required = gwh_flag(a, "head-required");

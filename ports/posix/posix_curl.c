@@ -194,6 +194,16 @@ static bool copy_span(uint8_t **to, size_t *n, struct gw_span from)
     return from.n == 0 || *to != NULL;
 }
 
+static bool copy_token(char **out, const char *token)
+{
+    size_t n = token != NULL ? strlen(token) + 32 : 0;
+    *out = token != NULL ? malloc(n) : NULL;
+    if (*out != NULL) {
+        (void)snprintf(*out, n, "Authorization: Bearer %s", token);
+    }
+    return token == NULL || *out != NULL;
+}
+
 /* The server's URL and the paths below it must make URLs. */
 static int check_urls(struct gwp_curl *c, struct gwh_error *err)
 {
@@ -216,6 +226,7 @@ static int configure(struct gwp_curl *c, const struct gwp_curl_config *config, s
     c->stall_ms = config->stall_ms > 0 ? config->stall_ms : STALL_MS;
     if (!copy_text(&c->server, config->server) || !copy_text(&c->offer_path, config->offer_path) ||
         !copy_text(&c->report_path, config->report_path) || !copy_text(&c->resolve, config->resolve) ||
+        !copy_token(&c->token, config->token) ||
         !copy_span(&c->certificate, &c->certificate_n, config->certificate) ||
         !copy_span(&c->key, &c->key_n, config->key)) {
         return gwh_fail(err, GWH_IO, "out of memory");
@@ -260,6 +271,10 @@ void gwp_curl_free(struct gwp_curl *c)
     if (c->key != NULL) {
         gw_wipe(c->key, c->key_n);
     }
+    if (c->token != NULL) {
+        gw_wipe(c->token, strlen(c->token));
+    }
+    free(c->token);
     free(c->key);
     free(c->certificate);
     free(c->server);

@@ -26,6 +26,7 @@ struct gwp_curl_config {
     const char *roots;       /* file with CAs in PEM, or a folder (c_rehash); NULL: the system's. Read once */
     const char *crl;         /* file, read once; NULL: none. Of the server's CA; one past its date refuses all */
     struct gw_span certificate, key; /* of this client, PEM in memory, no passphrase; n 0: none. Copied */
+    const char *token;       /* instead of a certificate: "Authorization: Bearer ..."; NULL: none. Copied */
     uint32_t connect_ms;     /* name, TCP and TLS together; 0: 10 s */
     uint32_t stall_ms;       /* without a byte; 0: 30 s */
     const char *resolve;     /* "host:port:address", for tests; NULL: by name */

@@ -21,6 +21,7 @@ struct gwp_lane {
 
 struct gwp_curl {
     char *server, *offer_path, *report_path, *resolve;
+    char *token;                 /* the header that has it */
     uint8_t *certificate, *key; /* PEM */
     size_t certificate_n, key_n;
     uint32_t connect_ms, stall_ms;

@@ -71,6 +71,9 @@ void gwp_transfer_end(struct gwp_curl *c)
     (void)curl_multi_remove_handle(c->on->multi, c->on->easy);
     curl_easy_reset(c->on->easy); /* it holds pointers to what is freed here */
     c->on = NULL;
+    for (struct curl_slist *l = c->headers; l != NULL; l = l->next) {
+        gw_wipe(l->data, strlen(l->data)); /* one may be a token */
+    }
     curl_slist_free_all(c->headers);
     curl_slist_free_all(c->resolves);
     c->headers = c->resolves = NULL;
@@ -269,6 +272,9 @@ static bool set_question(struct gwp_curl *c, CURL *easy)
     const struct gw_request *r = &c->request;
     char text[GWP_ETAG_MAX + 32];
     bool bad = !add_header(c, "Accept:");
+    if (c->token != NULL && !r->anonymous && strcmp(c->target.host, c->host) == 0) { /* to the server itself alone */
+        bad |= !add_header(c, c->token);
+    }
     if (c->reporting) {
         SET(CURLOPT_POST, 1L);
         SET(CURLOPT_POSTFIELDS, (char *)c->report);

@@ -12,6 +12,7 @@
 
 #include <poll.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 #include "crypto_ports.h"
 #include "fetch.h"
@@ -197,8 +198,32 @@ static struct gw_span without_zero(const struct gwh_buf *b)
     return (struct gw_span){b->p, b->n > 0 ? b->n - 1 : 0};
 }
 
+/* The first line; nobody else may read it. */
+static int read_token(struct gwh_buf *token, const struct gwp_link *l, const char *path, struct gwh_error *err)
+{
+    struct stat st;
+    if (path == NULL) {
+        return GWH_OK;
+    }
+    if (l->certificate.n > 0) {
+        return gwh_fail(err, GWH_USAGE, "the device has a certificate, and needs no token");
+    }
+    if (stat(path, &st) == 0 && (st.st_mode & 077) != 0) {
+        (void)gwh_fail(err, GWH_REFUSED, "%s can be read by others", path);
+        return gwh_hint(err, "chmod 600 %s", path);
+    }
+    int e = gwh_passphrase_read(token, path, err);
+    if (e == GWH_OK && strspn((char *)token->p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") !=
+                           strlen((char *)token->p)) {
+        e = gwh_fail(err, GWH_REFUSED, "%s holds no token", path);
+    }
+    return e;
+}
+
 static int open_curl(struct gwp_link *l, const struct gwp_link_config *c, struct gw_transport *t, struct gwh_error *err)
 {
+    struct gwh_buf token = {0};
+    int e = read_token(&token, l, c->token_file, err);
     struct gwp_curl_config config = {.server = c->server,
                                      .offer_path = c->offer_path != NULL ? c->offer_path : l->offer_path,
                                      .report_path = c->report_path,
@@ -206,8 +231,10 @@ static int open_curl(struct gwp_link *l, const struct gwp_link_config *c, struct
                                      .crl = c->crl,
                                      .certificate = without_zero(&l->certificate),
                                      .key = without_zero(&l->key),
+                                     .token = token.n > 0 ? (const char *)token.p : NULL,
                                      .stall_ms = c->stall_ms};
-    l->curl = gwp_curl_new(&config, t, err);
+    l->curl = e == GWH_OK ? gwp_curl_new(&config, t, err) : NULL;
+    gwh_buf_free(&token);
     return l->curl != NULL ? GWH_OK : err->exit;
 }
 
@@ -220,6 +247,9 @@ struct gwp_link *gwp_link_new(const struct gwp_link_config *config, const struct
         return NULL;
     }
     int e = read_identity(l, device, err);
+    if (e == GWH_OK && config->ports == GWP_PORTS_COMMON && config->token_file != NULL) {
+        e = gwh_fail(err, GWH_USAGE, "a token goes with libcurl alone (--ports curl)");
+    }
     if (e == GWH_OK) {
         e = config->ports == GWP_PORTS_COMMON ? open_common(l, config, t, err) : open_curl(l, config, t, err);
     }

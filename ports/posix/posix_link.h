@@ -18,6 +18,7 @@ struct gwp_link_config {
     const char *server;      /* "https://host:port/path" */
     const char *offer_path;  /* NULL: "offers/<class id>", of a static repository */
     const char *report_path; /* NULL: reports are not sent */
+    const char *token_file;  /* of a device with a token instead of a certificate, 0600, libcurl alone; NULL: none */
     const char *roots;       /* CAs: a PEM file, for libcurl also a folder; NULL: those of this PC (libcurl alone) */
     const char *crl;         /* NULL: none */
     uint32_t stall_ms;       /* without a byte; 0: 30 s */

@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "args.h"
+#include "file.h"
+#include "keys.h"
 #include "mqtt.h"
 #include "posix_mqtt.h"
 #include "posix_run.h"
 
-#define ACK_MS 10000u /* for the broker to take a report; then it goes over HTTPS */
+#define ACK_MS 10000u /* for the server to take a report; then it goes over HTTPS */
 
 struct gwp_mqtt {
     struct gwh_mqtt *client;
@@ -18,8 +20,9 @@ struct gwp_mqtt {
     char topic[80];             /* of reports */
     uint8_t report[GW_REPORT_MAX];
     size_t report_n;            /* 0: none is on its way */
-    int number;
-    bool acknowledged, below;   /* this report goes over HTTPS */
+    char said[17];              /* what the server says of it: digits of its SHA-256 */
+    bool taken, never;          /* the server has it; will never take it */
+    bool below;                 /* it goes over HTTPS */
     uint64_t sent_ms;
 };
 
@@ -28,14 +31,15 @@ struct gwp_mqtt {
 static void on_message(void *ctx, const char *topic, struct gw_span bytes)
 {
     struct gwp_mqtt *m = ctx;
-    (void)topic, (void)bytes;
-    gw_agent_wake(m->config.agent);
-}
-
-static void on_sent(void *ctx, int number)
-{
-    struct gwp_mqtt *m = ctx;
-    m->acknowledged = m->acknowledged || (m->report_n > 0 && number == m->number);
+    bool taken = bytes.n == GWH_MQTT_SAID && memcmp(bytes.p, GWH_MQTT_TAKEN, 6) == 0;
+    bool never = bytes.n == GWH_MQTT_SAID && memcmp(bytes.p, GWH_MQTT_NEVER, 6) == 0;
+    (void)topic;
+    if (!taken && !never) {
+        gw_agent_wake(m->config.agent);
+    } else if (m->report_n > 0 && memcmp(bytes.p + 6, m->said, 16) == 0) {
+        m->taken |= taken;
+        m->never |= never;
+    }
 }
 
 /* ---- Transport --------------------------------------------------------------------------------------------------- */
@@ -78,11 +82,14 @@ static int report_below(struct gwp_mqtt *m, const uint8_t *bytes, size_t n)
 /* A report that is not the one on its way: by MQTT if the broker is there, else not. */
 static void begin(struct gwp_mqtt *m, const uint8_t *bytes, size_t n)
 {
+    uint8_t digest[32];
     memcpy(m->report, bytes, n);
     m->report_n = n;
-    m->acknowledged = false;
+    m->taken = m->never = false;
     m->sent_ms = gwp_now_ms();
-    m->below = !gwh_mqtt_publish(m->client, m->topic, (struct gw_span){bytes, n}, 1, &m->number);
+    m->below = gw_sha256(gwh_openssl()->gw, bytes, n, digest) != GW_OK ||
+               !gwh_mqtt_publish(m->client, m->topic, (struct gw_span){bytes, n}, 1, NULL);
+    gwh_hex(m->said, digest, 8);
 }
 
 static int over_report(void *ctx, const uint8_t *bytes, size_t n)
@@ -97,9 +104,9 @@ static int over_report(void *ctx, const uint8_t *bytes, size_t n)
     if (m->below) {
         return report_below(m, bytes, n);
     }
-    if (m->acknowledged) {
+    if (m->taken || m->never) {
         m->report_n = 0;
-        return GW_OK;
+        return m->taken ? GW_OK : GW_ERR_VALUE;
     }
     if (!gwh_mqtt_connected(m->client) || gwp_now_ms() - m->sent_ms > ACK_MS) {
         return report_below(m, bytes, n);
@@ -134,7 +141,7 @@ static int set_up(struct gwp_mqtt *m, const struct gwp_link *link, struct gwh_er
     struct gwp_link_client who;
     char host[128], notify[80];
     struct gwh_mqtt_config c = {.host = host, .subscribe = notify, .ca = m->config.roots, .message = on_message,
-                                .sent = on_sent, .ctx = m};
+                                .ctx = m};
     int e = take_address(m->config.address, host, &c.port, err);
     if (e == GWH_OK && !gwp_link_client(link, &who)) {
         (void)gwh_fail(err, GWH_REFUSED, "a device without a certificate cannot have a broker");

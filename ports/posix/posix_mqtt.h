@@ -2,7 +2,8 @@
  * posix_mqtt.h - the broker of a device on a PC: notifications wake the agent, reports go there while it is up.
  *
  * Keeps true: nothing that comes over MQTT is believed: a notification only makes the agent look over HTTPS. A report
- * counts as delivered when the broker has acknowledged it (QoS 1); without a broker it goes over HTTPS as before.
+ * counts as delivered when the server has said so (that a broker has it says little: the server may be down); else,
+ * after ten seconds, or without a broker, it goes over HTTPS as before.
  * Key and certificate are those of the identity and stay in memory. A device without a certificate has no broker.
  */
 #ifndef GWP_POSIX_MQTT_H

@@ -4,10 +4,12 @@
     rules     what a device may and may not: topics, names, certificates, retained messages, wills, sizes
     devices   a notification wakes a device whose interval is a day; reports over MQTT; broker down, and up again
     server    godwitd at the broker: connects, loses it, comes back; a report over MQTT is in its database
+    fleet     all of it by the CLI's verbs: import, publish, rollout, watch, why; a device with a token among them
 
 Arguments choose some. Ends with `N passed, N failed`.
 """
 import datetime
+import hashlib
 import json
 import os
 import signal
@@ -182,7 +184,10 @@ def messages(s, p, one, two):
 
 def rules(s, p):
     one, two = p.certify("dev1", "one"), p.certify("dev2", "two")
-    with Mosquitto("srv"):
+    with Mosquitto("srv") as broker:
+        open_ = broker.listening()
+        s.holds("it listens at its two ports on loopback, and nowhere else",
+                open_ == {("0100007F", f"{p.port + n:04X}") for n in (4, 5)}, str(open_))
         gone = p.certify("dev3", "revoked")
         s.holds("before it is revoked", p.client(gone, name="dev3").code == 0)
         own_topics(s, p, one, two)
@@ -201,10 +206,10 @@ def rules(s, p):
 class Running:
     """godwit-device run, with its events as they come."""
 
-    def __init__(self, name, url, *more, interval=DAY):
+    def __init__(self, name, url, *more, interval=DAY, ca="srv"):
         self.out = Path(f"{name}.events")
-        command = [BIN / "godwit-device", "run", name, "--server", url, "--ca", "srv/ca/ca.pem", "--interval", interval,
-                   "--seconds", 180, "--stall", 2, "--json", *more]
+        command = [BIN / "godwit-device", "run", name, "--server", url, "--ca", f"{ca}/ca/ca.pem", "--interval",
+                   interval, "--seconds", 180, "--stall", 2, "--json", *more]
         with open(self.out, "w") as out, open(f"{name}.err", "w") as err:
             self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
@@ -237,6 +242,17 @@ def verified(name, data):
     return json.loads(godwit("godwit", "report", "verify", "report.cose", "--own-key", "report.pem", "--json"))
 
 
+def take(server, seconds, count):
+    """Reports as godwitd takes them: each is acknowledged, for the next one to come."""
+    got, end = [], time.monotonic() + seconds
+    while len(got) < count and time.monotonic() < end:
+        for topic, data in server.messages(end - time.monotonic(), 1):
+            got.append((topic, data))
+            digest = hashlib.sha256(data).hexdigest()[:16]
+            server.publish(topic.replace("/report", "/notify"), b"taken " + digest.encode(), qos=0)
+    return got
+
+
 def devices(s, p):
     make("dev1", "devices/dev1.identity")
     s.publish("rel-1.0.0", "mqtt-www")
@@ -253,6 +269,13 @@ def devices(s, p):
                 return device.events("NOTHING")
             s.holds("a notification makes it look", until(20, looked), device.out.read_text())
             first = server.messages(10, 1)
+            time.sleep(1)
+            s.holds("the broker's word is not the server's: it keeps its report", not device.events("REPORTED"))
+            digest = hashlib.sha256(first[0][1]).hexdigest()[:16] if first else ""
+            server.publish("godwit/dev1/notify", b"taken 0123456789abcdef", qos=0)
+            time.sleep(1)
+            s.holds("nor does another's count", not device.events("REPORTED"))
+            server.publish("godwit/dev1/notify", b"taken " + digest.encode(), qos=0)
             s.holds("its first report comes over MQTT", [t for t, _ in first] == ["godwit/dev1/report"], str(first))
             s.holds("and is signed by it", bool(first) and verified("dev1", first[0][1])["state"] == "CONFIRMED")
             s.holds("the device counts it as delivered", until(5, lambda: device.events("REPORTED")))
@@ -265,8 +288,9 @@ def devices(s, p):
             server.publish("godwit/dev1/notify", b"look", qos=0)
             woken = until(10, lambda: len(device.events("LOOK")) > looks)
             s.holds("a notification wakes it within seconds", woken and time.monotonic() - told < 5)
+            got = take(server, 30, 2)
             s.holds("and it updates itself", until(40, lambda: device.events("TRIED")), device.out.read_text())
-            states = [verified("dev1", d)["state"] for _, d in server.messages(20, 2)]
+            states = [verified("dev1", d)["state"] for _, d in got]
             s.holds("STAGED and CONFIRMED come over MQTT", states == ["STAGED", "CONFIRMED"], str(states))
             s.holds("nothing went over HTTPS", not list(Path("reports-https").rglob("*.*"))
                     if Path("reports-https").exists() else True)
@@ -315,7 +339,7 @@ def refused(s, p):
 
 class Godwitd:
     def __init__(self, folder="srv"):
-        self.log = Path("godwitd.log")
+        self.log = Path(f"godwitd-{folder}.log")
         with open(self.log, "a") as log:
             self.process = subprocess.Popen([str(BIN / "godwitd"), f"{folder}/godwitd.conf"], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
@@ -381,9 +405,95 @@ def godwitd(s, p):
             d.stop()
 
 
+# ---- All of it -------------------------------------------------------------------------------------------------------
+
+def admin(*command, code=0):
+    done = subprocess.run([str(c) for c in (BIN / "godwit", *command)], capture_output=True, text=True, timeout=120)
+    if done.returncode != code:
+        raise RuntimeError(f"{command}: {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def open_tokens(p):
+    """The door for devices with tokens, which is closed unless somebody opens it. They have to look by themselves."""
+    conf = Path("fleet/godwitd.conf")
+    text = conf.read_text().replace("#next_look = 3600", "next_look = 5").split("[tokens]")
+    text[1] = text[1].replace("#listen =", f"listen = 127.0.0.1:{p.port + 1}", 1)
+    conf.write_text("[tokens]".join(text))
+
+
+def fleet(s, p):
+    os.environ["XDG_CONFIG_HOME"] = str(Path("config").resolve())
+    p.port = free_ports(6)
+    godwit("godwit", "server", "init", "fleet", "--name", "localhost", "--device-ca", "dca", "--trust", "trust.cose",
+           "--address", "127.0.0.1", "--port", p.port, "--profile", "fleet")
+    open_tokens(p)
+    Path("fleet.csv").write_text("id,class,hardware,tags\nf1,,,beta\nf2\n")
+    provision = [*CLASS, "--root", "root1.pub.pem", "--root", "root2.pub.pem", "--device-key", "group.pem"]
+    godwit("godwit", "device", "provision", "--csv", "fleet.csv", "--device-ca", "dca", *provision, "-o", "made")
+    godwit("godwit", "device", "provision", "--id", "t1", *provision, "--own-key", "own.pem", "-o", "t1.identity")
+    for name, identity in (("f1", "made/f1.identity"), ("f2", "made/f2.identity"), ("t1", "t1.identity")):
+        make(name, identity)
+    broker, d = Mosquitto("fleet").start(), Godwitd("fleet")
+    running = []
+    try:
+        s.holds("fleet: godwitd runs", d.says("tokens-taken") and d.says("broker-connected"), d.log.read_text())
+        class_id = admin("class", "add", *CLASS).strip()
+        admin("device", "import", "made/devices.json")
+        point = serialization.load_pem_public_key(Path("own.pub.pem").read_bytes()).public_numbers()
+        Path("t1.json").write_text(json.dumps({"devices": [
+            {"id": "t1", "class": class_id, "key": f"{point.x:064x}{point.y:064x}", "tags": ["beta"]}]}))
+        admin("device", "import", "t1.json", "--tokens", "tokens")
+        for name in ("f1", "f2"):
+            running.append(Running(name, f"https://localhost:{p.port}", "--offer", "device/v1/offer", "--report",
+                                   "device/v1/report", "--mqtt", f"127.0.0.1:{p.port + 4}", ca="fleet"))
+        running.append(Running("t1", f"https://localhost:{p.port + 1}", "--offer", "device/v1/offer", "--report",
+                               "device/v1/report", "--token-file", "tokens/t1.token", interval=5, ca="fleet"))
+        roll(s, running)
+    finally:
+        for r in running:
+            r.stop()
+        broker.stop()
+        s.holds("fleet: godwitd ends", d.stop() == 0, d.log.read_text()[-2000:])
+
+
+def roll(s, running):
+    url = f"https://localhost:{profile()}"
+    digest = admin("release", "publish", "rel-1.1.0", "--to", url).strip()
+    s.holds("fleet: the release is there", digest in admin("release", "list", "--from", url))
+    plan = json.loads(admin("rollout", "plan", digest, "--tag", "beta", "--json"))
+    s.holds("fleet: the plan", plan["devices"] == 2, str(plan))
+    time.sleep(2)  # until all have subscribed
+    told = time.monotonic()
+    name = admin("rollout", "start", digest, "--tag", "beta", "--name", "first").strip()
+    done = subprocess.run([BIN / "godwit", "rollout", "watch", name, "--until-done", "--seconds", "60"],
+                          capture_output=True, text=True)
+    s.holds("fleet: the rollout is done", done.returncode == 0, done.stdout + done.stderr +
+            "".join(r.out.read_text() for r in running))
+    print(f"fleet: {time.monotonic() - told:.1f} s from the start to the last one", flush=True)
+    listed = {d["id"]: d for d in json.loads(admin("device", "list", "--json"))}
+    s.holds("fleet: those with the tag run it", listed["f1"]["version"] == listed["t1"]["version"] == "1.1.0",
+            str(listed))
+    s.holds("fleet: the other does not", listed["f2"]["version"] != "1.1.0", str(listed))
+    why = admin("device", "why", "f2")
+    s.holds("fleet: and why says so", "No rollout serves it" in why, why)
+    admin("device", "retry", "f2")
+    admin("device", "set", "f2", "--enabled", "no")
+    refused = len([e for e in running[1].events("FAILED")])
+    s.holds("fleet: disabled, it is refused", until(20, lambda: len(running[1].events("FAILED")) > refused),
+            running[1].out.read_text()[-600:])
+    log = admin("server", "audit")
+    s.holds("fleet: the audit log has it all", all(w in log for w in ("rollout", "release", "token", "f2")), log)
+
+
+def profile():
+    text = (Path(os.environ["XDG_CONFIG_HOME"]) / "godwit/profiles.ini").read_text()
+    return text.split("https://localhost:")[1].split()[0]
+
+
 def main():
     os.chdir(os.environ.get("GODWIT_TMP") or sys.exit("GODWIT_TMP is not set"))
-    parts = {"rules": rules, "devices": devices, "server": godwitd}
+    parts = {"rules": rules, "devices": devices, "server": godwitd, "fleet": fleet}
     s = Scene()
     p = Place(s)
     for name in sys.argv[1:] or parts:

@@ -59,8 +59,8 @@ def access(stub, pki):
     run("class", "list", "--server", stub.url, "--token-file", "token", code=3)
     other = Pki("other")
     run("class", "list", "--server", stub.url, "--ca", other.ca, "--token-file", "token", code=3)
-    run("class", "list", "--server", stub.url.replace("localhost", "127.0.0.2"), "--ca", pki.ca, "--token-file", "token",
-        code=3)
+    run("class", "list", "--server", stub.url.replace("localhost", "127.0.0.2"), "--ca", pki.ca, "--token-file",
+        "token", code=3)
     run("class", "list", "--server", stub.url.replace("https", "http"), "--ca", pki.ca, "--token-file", "token", code=2)
     holds("nothing was asked of a server that is not trusted", len(stub.asked) == before, str(stub.asked[before:]))
     run("class", "list", *where, env={"GODWIT_TOKEN": "wrong"}, code=1)
@@ -184,8 +184,9 @@ def rollouts(stub, digest):
     run("rollout", "plan", digest, "--all", "--tag", "x", code=2)
     run("rollout", "plan", digest, "--share", "1001", code=2)
     name = run("rollout", "start", "rel", "--id", "dev1", "--id", "dev2", "--name", "first", "--draft").strip()
-    holds("a draft", stub.rollouts[name]["state"] == "draft" and stub.rollouts[name]["target"] == {"ids": ["dev1", "dev2"]}
-          and stub.rollouts[name]["release"] == digest)
+    made = stub.rollouts[name]
+    holds("a draft", made["state"] == "draft" and made["target"] == {"ids": ["dev1", "dev2"]}
+          and made["release"] == digest)
     for verb, state in (("start", "running"), ("pause", "paused"), ("resume", "running")):
         run("rollout", verb, name)
         holds(verb, stub.rollouts[name]["state"] == state)
@@ -244,6 +245,11 @@ def watch(stub, name):
 
 
 def tokens(stub):
+    Path("bundle").write_bytes(b"signed elsewhere")
+    run("server", "trust", "bundle")
+    holds("a trust bundle as it is", stub.asked[-1] == ("PUT", "/api/v1/trust", {}, b"signed elsewhere"))
+    run("class", "head", "ab" * 16, "bundle")
+    holds("and a head", stub.asked[-1][1] == f"/api/v1/classes/{'ab' * 16}/head")
     out = run("server", "token", "--name", "ci", "--role", "publisher", "--days", "7", "-o", "ci.token")
     holds("a token into a file", out == "" and Path("ci.token").read_text() == "gwa_made_1" and
           stat.S_IMODE(Path("ci.token").stat().st_mode) == 0o600)

@@ -130,6 +130,10 @@ class Stub:
             raise Refused(404, "not_found", f"there is no {name}", "godwit device list shows them")
         return things[name]
 
+    @staticmethod
+    def octets(h, query, body, *_):
+        return 200, {"version": len(body)}
+
     # ---- Devices ----
 
     def classes_list(self, h, query, body):
@@ -314,7 +318,9 @@ ROUTES = [
     ("POST", "/api/v1/releases/{}/finish", "publisher", "release_finish"),
     ("GET", "/api/v1/rollouts", "viewer", "rollouts_list"), ("GET", "/api/v1/rollouts/{}", "viewer", "rollout"),
     ("GET", "/api/v1/rollouts/{}/devices", "viewer", "rollout_devices"),
-    ("POST", "/api/v1/rollouts", "operator", "rollout_new"), ("POST", "/api/v1/rollouts/plan", "viewer", "rollout_plan"),
+    ("POST", "/api/v1/rollouts", "operator", "rollout_new"),
+    ("POST", "/api/v1/rollouts/plan", "viewer", "rollout_plan"),
+    ("PUT", "/api/v1/trust", "publisher", "octets"), ("PUT", "/api/v1/classes/{}/head", "publisher", "octets"),
     ("POST", "/api/v1/rollouts/{}/{}", "operator", "rollout_act"),
     ("GET", "/api/v1/tokens", "admin", "tokens_list"), ("POST", "/api/v1/tokens", "admin", "tokens_add"),
     ("DELETE", "/api/v1/tokens/{}", "admin", "tokens_delete"), ("GET", "/api/v1/audit", "admin", "audit_list"),

@@ -1,4 +1,4 @@
-"""A real Mosquitto on loopback with the configuration that `godwit server init` wrote; and a small client of MQTT 3.1.1.
+"""A real Mosquitto on loopback, as `godwit server init` configured it; and a small client of MQTT 3.1.1.
 
     with Mosquitto(server_folder) as broker: ...        broker.stop(), broker.start(); ended by its process id
     c = Client(port, ca, cert, key)                     connects over TLS; c.code: of CONNACK, None: it never came
@@ -45,6 +45,13 @@ class Mosquitto:
         raise RuntimeError("mosquitto did not start: " + self.log()[-800:])
 
     __enter__ = start
+
+    def listening(self):
+        """Every (address, port) that this process listens at, as the kernel has it in hex."""
+        folder = Path(f"/proc/{self.process.pid}/fd")
+        mine = {os.readlink(fd)[8:-1] for fd in folder.iterdir() if os.readlink(fd).startswith("socket:")}
+        rows = [line.split() for table in ("tcp", "tcp6") for line in Path("/proc/net", table).read_text().splitlines()]
+        return {tuple(r[1].split(":")) for r in rows if len(r) > 9 and r[3] == "0A" and r[9] in mine}
 
     def stop(self):
         if self.process is not None:
@@ -196,7 +203,7 @@ class Client:
 
 def free_ports(count):
     """The first of so many in a row that are free now."""
-    for first in range(20000 + os.getpid() % 8000, 40000, 16):
+    for first in range(10000 + os.getpid() % 300 * 16, 15990, 16):  # below those that connections get
         try:
             for port in range(first, first + count):
                 with socket.socket() as s:
