@@ -1,35 +1,50 @@
 #!/usr/bin/python3
-"""The demo: eight devices update themselves over HTTPS from a real nginx, and something goes wrong for most of them.
+"""The demo: a distribution server, its broker, and eight devices that update themselves; most have something in their way.
 
     scripts/demo.py [folder of the programs]
 
-Everything is real: keys, signatures, encryption, certificates, flash with NOR's rules, processes that crash. Ends with
-a table of what each device did, whose numbers must add up with what nginx says it sent and with the reports that the
-devices signed; the exit code is not 0 if anything differs from what was to happen. Leaves nothing running.
+The paper's whole process on one machine, and all of it real: an author's desk, godwitd with SQLite, a Mosquitto with
+client certificates, devices with keys of their own, bootloaders, images that crash, a plug that is pulled. Release 1.1.0
+comes by notification, 1.2.0 by poll while the broker is down. Ends with a table in which the server's view, the devices'
+view and the signed reports must agree; the exit code is not 0 if anything differs from what was to happen. Leaves nothing
+running. On a terminal it then lets you pull plugs yourself.
 """
-import concurrent.futures
+import asyncio
 import json
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests/web"), str(ROOT / "tests/netfaults")]
-from nginx import Nginx, free_port  # noqa: E402
-from pki import Pki  # noqa: E402
+from mosquitto import Mosquitto, free_ports  # noqa: E402
 from server import FaultServer  # noqa: E402
 
 BIN = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/host/bin").resolve()
 CLASS = ["--vendor", "example.com", "--class", "sensor-c3"]
-QUIET = bool(os.environ.get("CI"))
+POLL = 12  # seconds between looks, as the server says; notifications are quicker
+STORIES = {
+    "dev1": "nothing",
+    "dev2": "nothing",
+    "dev3": "its plug is pulled in mid-download",
+    "dev4": "a link that breaks every 30 KB",
+    "dev5": "a new image that crashes",
+    "dev6": "a false server: an older release",
+    "dev7": "a false server: a forged release",
+    "dev8": "an operator who thinks it was stolen",
+}
 failures = []
 
 
-def say(text):
+def say(text=""):
     print(text, flush=True)
 
 
@@ -39,29 +54,46 @@ def check(good, what):
         say(f"   FAILED: {what}")
 
 
-def run(*command, code=0, show=True):
+def run(*command, show=True, code=0):
     """A command of Godwit; stops the demo if it ends otherwise than told."""
     command = [str(c) for c in command]
     if show:
         say("  $ " + " ".join(command))
     done = subprocess.run([str(BIN / command[0]), *command[1:]], capture_output=True, text=True)
     if done.returncode != code:
-        say(f"demo: FAILED: exit code {done.returncode}, expected {code}: {' '.join(command)}\n"
-            f"{done.stdout}{done.stderr}")
-        sys.exit(1)
+        raise RuntimeError(f"exit code {done.returncode}, expected {code}: {' '.join(command)}\n"
+                           f"{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def until(seconds, what, true):
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            check(False, f"{what}: not within {seconds} s")
+            return False
+        time.sleep(0.1)
+    return True
 
 
 # ---- The author's desk -----------------------------------------------------------------------------------------------
 
 def keys():
-    for name in ("root1", "root2", "author", "distributor", "group", "mallory", "mallory-root1", "mallory-root2"):
+    for name in ("root1", "root2", "author", "distributor", "group", "mallory"):
         run("godwit", "key", "new", f"{name}.pem", show=name == "author")
-    bundle = ["--version", "1", "--epoch", "1"]
-    run("godwit", "key", "bundle", "--root", "root1.pem", "--root", "root2.pem", "--author", "author.pem",
-        "--distributor", "distributor.pem", *bundle, "-o", "trust.cose")
-    run("godwit", "key", "bundle", "--root", "mallory-root1.pem", "--root", "mallory-root2.pem", "--author",
-        "mallory.pem", *bundle, "-o", "mallory.cose", show=False)
+    who = ["--root", "root1.pem", "--root", "root2.pem", "--distributor", "distributor.pem", "--epoch", "1"]
+    run("godwit", "key", "bundle", *who, "--author", "author.pem", "--version", "1", "-o", "trust.cose")
+    run("godwit", "key", "bundle", *who, "--author", "mallory.pem", "--version", "1", "-o", "mallory.cose", show=False)
+    run("godwit", "key", "new", "device-ca", "--device-ca", "Example devices")
+
+
+def release(version, image, *more, author="author", show=True):
+    name = f"rel-{version}"
+    run("godwit", "release", "build", image, "--version", version, *CLASS, "--encrypt-to", "group.pub.pem", *more, "-o",
+        name, show=show)
+    run("godwit", "release", "sign", name, "--key", f"{author}.pem", show=False)
+    run("godwit", "release", "head", name, "--key", "distributor.pem", show=False)
+    return name
 
 
 def images():
@@ -70,69 +102,90 @@ def images():
     Path("1.0.0.bin").write_bytes((BIN / "godwit").read_bytes()[:300_000])
     Path("1.1.0.bin").write_bytes(rewritten)
     Path("1.2.0.bin").write_bytes(rewritten[:100_000] + b"and it is mended" * 8 + rewritten[100_000:])
-
-
-def release(version, author="author", delta_from=(), image=None, head=True):
-    name = f"rel-{version}"
-    deltas = [x for old in delta_from for x in ("--delta-from", f"rel-{old}")]
-    with_key = ["--with", "group.pem"] if deltas else []
-    run("godwit", "release", "build", image or f"{version}.bin", "--version", version, *CLASS, "--encrypt-to",
-        "group.pub.pem", *deltas, *with_key, "-o", name)
-    run("godwit", "release", "sign", name, "--key", f"{author}.pem", show=False)
-    if head:
-        run("godwit", "release", "head", name, "--key", "distributor.pem", show=False)
-    return name
-
-
-def publish(name, to, trust="trust.cose", *more):
-    run("godwit", "release", "publish", name, "--to", to, "--trust", trust, *more)
+    Path("1.3.0.bin").write_bytes((BIN / "godwit").read_bytes()[300_000:700_000])
 
 
 # ---- Devices ---------------------------------------------------------------------------------------------------------
 
-class Device:
-    """One device: a folder, and all events that its runs told."""
+class Link:
+    """A TCP link through which everything passes, and that breaks after so many bytes."""
 
-    def __init__(self, name, story):
-        self.name, self.story = name, story
-        self.events, self.runs = [], 0
+    def __init__(self, port, limit):
+        self.to, self.limit, self.breaks, self.port = port, limit, 0, None
+        ready = threading.Event()
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.serve, args=(ready,), daemon=True)
+        self.thread.start()
+        ready.wait()
+
+    def serve(self, ready):
+        async def start():
+            server = await asyncio.start_server(self.connection, "127.0.0.1", 0)
+            self.port = server.sockets[0].getsockname()[1]
+            ready.set()
+        self.loop.run_until_complete(start())
+        self.loop.run_forever()
+
+    async def connection(self, reader, writer):
+        there, back = await asyncio.open_connection("127.0.0.1", self.to)
+        left = [self.limit]
+
+        async def copy(source, sink, counts):
+            while data := await source.read(4096):
+                left[0] -= len(data) if counts else 0
+                if left[0] < 0:
+                    self.breaks += 1
+                    break
+                sink.write(data)
+                await sink.drain()
+            writer.transport.abort()
+            back.transport.abort()
+        await asyncio.gather(copy(reader, back, False), copy(there, writer, True), return_exceptions=True)
+
+    def stop(self):
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+
+class Device:
+    """A device: its folder, the process that is its hardware, and what it has told."""
+
+    def __init__(self, name):
+        self.name, self.story, self.process, self.starts = name, STORIES[name], None, 0
+        self.log = Path(f"{name}.events")
 
     def make(self):
-        """As a factory does: a key of its own, an identity, flash, the first release, confirmed."""
-        n = self.name
-        run("godwit", "key", "new", f"{n}-own.pem", show=False)
-        run("godwit", "device", "provision", "--id", n, *CLASS, "--hardware", "1", "--root", "root1.pub.pem", "--root",
-            "root2.pub.pem", "--device-key", "group.pem", "--own-key", f"{n}-own.pem", "-o", f"{n}.identity",
-            show=False)
-        run("godwit-device", "init", n, "--identity", f"{n}.identity", "--trust", "trust.cose", "--slot-size", "512K",
-            show=False)
-        run("godwit-device", "install", n, "rel-1.0.0", show=False)
-        run("godwit-device", "boot", n, "--cause", "software", show=False)
-        run("godwit-device", "confirm", n, show=False)
+        """As a factory does: flash with its identity, the first release, confirmed."""
+        run("godwit-device", "init", self.name, "--identity", f"made/{self.name}.identity", "--trust", "trust.cose",
+            "--slot-size", "512K", show=False)
+        run("godwit-device", "install", self.name, "rel-1.0.0", show=False)
+        run("godwit-device", "boot", self.name, "--cause", "software", show=False)
+        run("godwit-device", "confirm", self.name, show=False)
 
-    def update(self, url, *more, ca="pki/ca.pem", code=0, seconds=45):
-        command = [str(BIN / "godwit-device"), "run", self.name, "--server", url, "--ca", ca, "--report",
-                   "device/v1/report", "--interval", "5", "--looks", "1", "--seconds", str(seconds), "--watchdog", "2",
-                   "--stall", "2", "--json", *more]
-        done = subprocess.run(command, capture_output=True, text=True)
-        for line in done.stdout.splitlines():
-            self.events.append(json.loads(line) | {"run": self.runs})
-        self.runs += 1
-        check(done.returncode == code, f"{self.name}: exit code {done.returncode}, expected {code}\n{done.stdout}"
-                                       f"{done.stderr}")
+    def start(self, url, *more):
+        self.starts += 1
+        command = [BIN / "godwit-device", "run", self.name, "--server", url, "--ca", "srv/ca/ca.pem", "--interval",
+                   "86400", "--watchdog", "3", "--stall", "3", "--json", "--report", "device/v1/report", *more]
+        with open(self.log, "a") as out, open(f"{self.name}.err", "a") as err:
+            self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                            start_new_session=True)
 
-    def last(self, event):
-        return next((e for e in reversed(self.events) if e["event"] == event), None)
+    def stop(self, plug=False):
+        """Switched off; with `plug`, as a plug that is pulled: all its processes at once."""
+        if self.process is not None and self.process.poll() is None:
+            if plug:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            else:
+                self.process.terminate()
+            self.process.wait(timeout=20)
+        self.process = None
 
-    def reasons(self, event):
-        return [e["reason"] for e in self.events if e["event"] == event]
+    def events(self, *names):
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        found = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        return [e for e in found if not names or e["event"] in names]
 
-    def sum(self, field, but_run=None):
-        return sum(e[field] for e in self.events if e["event"] == "COUNTS" and e["run"] != but_run)
-
-    def kept(self):
-        """Payload bytes that a run found on the flash, from one that was interrupted."""
-        return max((e["b"] for e in self.events if e["event"] == "PLAN"), default=0)
+    def reasons(self):
+        return {e["reason"] for e in self.events("FAILED", "LEFT", "TRIED")} - {""}
 
     def version(self):
         status = json.loads(run("godwit-device", "status", self.name, "--json", show=False))
@@ -140,176 +193,252 @@ class Device:
         return confirmed[0]["manifest on flash"]["version"] if confirmed else "none"
 
 
-STORIES = {
-    "dev1": "a plain update",
-    "dev2": "a plain update",
-    "dev3": "its plug is pulled in mid-download",
-    "dev4": "behind a bad link",
-    "dev5": "the new image crashes",
-    "dev6": "is offered an older release",
-    "dev7": "a server with a forged release",
-    "dev8": "a server whose certificate has expired",
-}
-# What must have happened after the first round: version, and reasons told.
-ROUND_1 = {
-    "dev1": ("1.1.0", set()), "dev2": ("1.1.0", set()), "dev3": ("1.1.0", set()), "dev4": ("1.1.0", None),
-    "dev5": ("1.0.0", {"TRIES_USED", "REJECTED_BEFORE"}), "dev6": ("1.0.0", {"OLDER"}),
-    "dev7": ("1.0.0", {"KEY_UNKNOWN"}), "dev8": ("1.0.0", {"CERT_EXPIRED"}),
-}
+# ---- The server ------------------------------------------------------------------------------------------------------
+
+class Place:
+    """godwitd and its broker, in a folder; ended by their process ids."""
+
+    def __init__(self):
+        self.port = free_ports(6)
+        run("godwit", "server", "init", "srv", "--name", "localhost", "--device-ca", "device-ca", "--trust",
+            "trust.cose", "--address", "127.0.0.1", "--port", self.port, "--profile", "demo")
+        conf = Path("srv/godwitd.conf")
+        conf.write_text(conf.read_text().replace("#next_look = 3600", f"next_look = {POLL}"))
+        self.url, self.broker = f"https://localhost:{self.port}", Mosquitto("srv")
+        self.mqtt = f"127.0.0.1:{self.port + 4}"
+
+    def start(self):
+        self.broker.start()
+        with open("godwitd.log", "w") as log:
+            self.process = subprocess.Popen([BIN / "godwitd", "srv/godwitd.conf"], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log)
+        until(20, "godwitd is ready", lambda: "broker-connected" in Path("godwitd.log").read_text())
+
+    def stop(self):
+        self.broker.stop()
+        self.process.terminate()
+        check(self.process.wait(timeout=30) == 0, "godwitd ended well")
+
+    def admin(self, *command, show=True):
+        return run("godwit", *command, show=show)
+
+    def admin_url(self):
+        text = (Path(os.environ["XDG_CONFIG_HOME"]) / "godwit/profiles.ini").read_text()
+        return "https://localhost:" + text.split("https://localhost:")[1].split()[0]
+
+    def devices(self):
+        return {d["id"]: d for d in json.loads(self.admin("device", "list", "--json", show=False))}
+
+    def reports(self, device):
+        import sqlite3
+        with sqlite3.connect("file:srv/data/godwit.db?mode=ro", uri=True) as db:
+            return db.execute("SELECT counter, cose FROM report WHERE device = ? ORDER BY counter", (device,)).fetchall()
 
 
-def sink(port, folder):
-    """What makes nginx keep the reports that are posted, and answer 204: bodies go to files of this folder."""
-    return (f"location = /device/v1/report {{ client_body_in_file_only on; client_body_temp_path {folder}; "
-            f"proxy_pass http://127.0.0.1:{port}/; proxy_pass_request_body off; proxy_set_header Content-Length ''; }}"
-            f"}} server {{ listen 127.0.0.1:{port}; access_log off; return 204; ")
+def own_key(name):
+    """The public key in a device's certificate, which vouches for its reports."""
+    pem = subprocess.run(["openssl", "x509", "-in", f"made/{name}.pem", "-pubkey", "-noout"], check=True,
+                         capture_output=True, text=True).stdout
+    Path(f"{name}-own.pem").write_text(pem)
+    return f"{name}-own.pem"
 
 
-def first_round(devices, servers):
-    main, old, forged, expired, bad_link = servers
-    plug = ["--cut-at", "40"]
-    jobs = {
-        "dev1": lambda d: d.update(main.url),
-        "dev2": lambda d: d.update(main.url),
-        "dev3": lambda d: (d.update(main.url, *plug, code=77), d.update(main.url)),
-        "dev4": lambda d: d.update(bad_link.url),
-        "dev5": lambda d: d.update(main.url, "--app", "crashes"),
-        "dev6": lambda d: d.update(old.url),
-        "dev7": lambda d: d.update(forged.url),
-        "dev8": lambda d: d.update(expired.url, seconds=3, code=1),
-    }
-    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        for job in [pool.submit(jobs[d.name], d) for d in devices]:
-            job.result()
+def false_servers():
+    """Somebody has taken the server over, with its TLS key: still nothing of this is believed."""
+    offers = {}
+    for folder, version, trust in (("www-old", "0.9.0", "trust.cose"), ("www-forged", "9.9.0", "mallory.cose")):
+        run("godwit", "release", "publish", f"rel-{version}", "--to", folder, "--trust", trust, show=False)
+        offer = next(Path(folder, "offers").iterdir()).name
+        offers[folder] = FaultServer(folder, "srv/tls/server.pem", "srv/tls/server.key", reports=f"{folder}-reports",
+                                     alias={"/device/v1/offer": f"/offers/{offer}"})
+    return offers
 
 
-def second_round(devices, server):
-    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        for job in [pool.submit(d.update, server.url) for d in devices]:
-            job.result()
+# ---- The story -------------------------------------------------------------------------------------------------------
+
+OFFER = ["--offer", "device/v1/offer"]
 
 
-def told(device):
-    return set(device.reasons("FAILED") + device.reasons("LEFT") + device.reasons("TRIED")) - {""}
-
-
-def check_first(devices):
+def first_round(place, devices, old, forged):
+    by_name = {d.name: d for d in devices}
+    link = Link(place.port, 30_000)
+    more = {"dev3": ["--cut-at", "60"], "dev5": ["--app", "crashes"]}
     for d in devices:
-        version, reasons = ROUND_1[d.name]
-        check(d.version() == version, f"{d.name} runs {d.version()}, expected {version}")
-        check(reasons is None or told(d) == reasons, f"{d.name} told {told(d)}, expected {reasons}")
+        url = {"dev4": f"https://localhost:{link.port}", "dev6": old.url, "dev7": forged.url}.get(d.name, place.url)
+        mqtt = [] if d.name in ("dev6", "dev7") else ["--mqtt", place.mqtt]
+        interval = ["--notify-jitter", "0"] if False else []
+        d.start(url, *OFFER, *mqtt, *interval, *more.get(d.name, []))
+    return by_name, link
 
 
-# ---- Reports ---------------------------------------------------------------------------------------------------------
-
-def read_reports(folders):
-    """{device: its reports in the order of their counters}, each verified with that device's own key."""
-    reports = {}
-    for path in sorted(p for f in folders for p in Path(f).rglob("*") if p.is_file()):
-        device = json.loads(run("godwit", "inspect", path, "--json", show=False))["device"]
-        report = json.loads(run("godwit", "report", "verify", path, "--own-key", f"{device}-own.pub.pem", "--json",
-                                show=False))
-        reports.setdefault(device, {})[report["counter"]] = report
-    return {device: [by[c] for c in sorted(by)] for device, by in reports.items()}
+def wake_all(place):
+    """Devices look some time in the first hours of their day; here somebody asks for it."""
+    for name in STORIES:
+        place.admin("device", "retry", name, show=False)
 
 
-def check_reports(devices, reports):
-    for d in devices:
-        mine = reports.get(d.name, [])
-        arrived = [e["a"] for e in d.events if e["event"] == "REPORTED"]
-        check({r["counter"] for r in mine} >= set(arrived),
-              f"{d.name}: reports {arrived} were acknowledged, the server has {[r['counter'] for r in mine]}")
-        said = {r["reason"] for r in mine} - {""}
-        check(told(d) <= said, f"{d.name} told {told(d)}, its reports say {said}")
-        check(mine and mine[-1]["state"] == "CONFIRMED" and mine[-1]["running"] is not None,
-              f"{d.name}: the last report is {mine[-1]['state'] if mine else 'missing'}")
+def reported(place, version, names):
+    seen = place.devices()
+    return all(seen[n]["version"] == version for n in names)
 
-
-def table(devices, reports):
-    say("\n   device  what was in its way                     runs   failures it told            fetched    kept  twice"
-        "    wire  reports")
-    for d in devices:
-        mine = reports.get(d.name, [])
-        read = sum(r["payload bytes"] for r in mine if r["state"] in ("STAGED", "FAILED"))
-        twice = sum(r["of them read twice"] for r in mine)
-        wire = d.sum("received") + d.sum("sent")
-        failed = ",".join(sorted(told(d))) or "-"
-        say(f"   {d.name:<7} {d.story:<39} {d.version():<6} {failed:<26} {read:>8} {d.kept():>7} {twice:>6} {wire:>7} "
-            f"{len(mine):>8}")
-
-
-def check_wire(devices, servers, bad_link):
-    """What the servers say that they sent is what the devices say that they received."""
-    by_nginx = sum(int(line.split()[6]) for s in servers for line in s.log())
-    by_devices = sum(d.sum("received", but_run=0 if d.name == "dev4" else None) for d in devices)
-    lost = by_nginx - by_devices
-    cut = next(d for d in devices if d.name == "dev3")
-    say(f"\n   nginx sent {by_nginx} bytes of HTTP; the devices received {by_devices}, and dev3 {lost} more before\n"
-        f"   its plug was pulled, of which it kept {cut.kept()}. dev4 needed {len(bad_link.requests)} requests: every "
-        "third was reset.")
-    check(cut.kept() > 0, "dev3 kept nothing of what it had")
-    check(cut.kept() <= lost, "the devices received more than nginx sent")
-
-
-# ---- All of it -------------------------------------------------------------------------------------------------------
 
 def story(work):
-    start = time.monotonic()
-    say("1. The author's desk: keys, a trust bundle signed by two roots, a CA for servers, whose root devices get.")
+    os.environ["XDG_CONFIG_HOME"] = str(work / "config")
+    begun = time.monotonic()
+    say("1. The author's desk: keys, a trust bundle signed by two roots; the device CA, whose key never goes to the server.")
     keys()
     images()
-    pki = Pki("pki")
-    good = pki.server("server")
-    expired_cert = pki.server("expired", days=(-30, -1))
-    say("\n2. Release 1.0.0, encrypted for the group of devices; the factory puts it on eight of them.")
-    release("1.0.0")
-    devices = [Device(name, text) for name, text in STORIES.items()]
-    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
+    say("\n2. Release 1.0.0, encrypted for the group of devices. The factory makes eight of them, each with its own key.")
+    release("1.0.0", "1.0.0.bin")
+    Path("fleet.csv").write_text("id,class,hardware,tags\n" + "".join(f"{n},,1,field\n" for n in STORIES))
+    run("godwit", "device", "provision", "--csv", "fleet.csv", "--device-ca", "device-ca", *CLASS, "--root",
+        "root1.pub.pem", "--root", "root2.pub.pem", "--device-key", "group.pem", "-o", "made")
+    devices = [Device(name) for name in STORIES]
+    with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(Device.make, devices))
-    say("\n3. Release 1.1.0 is new from end to end. It is published as files that any web server can serve.")
-    release("0.9.0", image="1.1.0.bin", head=False)
-    release("1.1.0", delta_from=["1.0.0"])
-    release("9.9.0", author="mallory", image="1.1.0.bin", head=False)
-    publish("rel-1.1.0", "www")
-    publish("rel-0.9.0", "www-old")
-    publish("rel-9.9.0", "www-forged", "mallory.cose")
-    for folder in ("reports", "reports-old", "reports-forged", "reports-expired"):
-        Path(folder).mkdir()
-    with Nginx("nginx", "www", *good, extra=sink(free_port(), work / "reports")) as main, \
-            Nginx("nginx-old", "www-old", *good, extra=sink(free_port(), work / "reports-old")) as old, \
-            Nginx("nginx-forged", "www-forged", *good, extra=sink(free_port(), work / "reports-forged")) as forged, \
-            Nginx("nginx-expired", "www", *expired_cert, extra=sink(free_port(), work / "reports-expired")) as stale, \
-            FaultServer("www", *good, reports="reports-link") as bad_link:
-        bad_link.set("reset", every=3)
-        say(f"\n4. nginx serves it at {main.url}. The eight devices look for updates, all at once:")
+    say("\n3. The distribution server: its folder, certificates, broker and first token.")
+    place = Place()
+    place.start()
+    try:
+        serve(place, devices, begun)
+    finally:
         for d in devices:
-            say(f"     {d.name}: {d.story}")
-        first_round(devices, (main, old, forged, stale, bad_link))
-        check_first(devices)
-        say("   Four run 1.1.0. dev5 went back to 1.0.0 after three crashes, dev6, dev7 and dev8 stayed with it. "
-            "Each knows why.")
-        say("\n5. Release 1.2.0 mends the crash: a delta from 1.1.0, and the full image for whoever does not run that. "
-            "All devices look at the right server, over a good link.")
-        release("1.2.0", delta_from=["1.1.0", "1.0.0"])
-        publish("rel-1.2.0", "www")
-        second_round(devices, main)
+            d.stop()
+        place.stop()
+    return devices, place
+
+
+def serve(place, devices, begun):
+    place.admin("class", "add", *CLASS)
+    place.admin("device", "import", "made/devices.json")
+    place.admin("device", "set", "dev8", "--enabled", "no")
+    release("1.1.0", "1.1.0.bin", "--delta-from", "rel-1.0.0", "--with", "group.pem")
+    release("0.9.0", "1.1.0.bin", show=False)
+    release("9.9.0", "1.1.0.bin", author="mallory", show=False)
+    servers = false_servers()
+    with servers["www-old"] as old, servers["www-forged"] as forged:
+        by_name, link = first_round(place, devices, old, forged)
         for d in devices:
-            check(d.version() == "1.2.0", f"{d.name} runs {d.version()}, expected 1.2.0")
-        reports = read_reports(["reports", "reports-old", "reports-forged", "reports-expired", "reports-link"])
-        check_reports(devices, reports)
-        table(devices, reports)
-        check_wire(devices, (main, old, forged, stale), bad_link)
-    say("\n   What lies on the server:")
-    for line in run("godwit", "release", "list", "--from", "www").splitlines():
+            say(f"     {d.name}: in its way is {d.story}" if d.story != "nothing" else f"     {d.name}")
+        notified(place, by_name)
+        refused(by_name)
+    link.stop()
+    say(f"   dev4's link broke {link.breaks} times. dev6 and dev7 stayed with 1.0.0: {by_name['dev6'].reasons()}, "
+        f"{by_name['dev7'].reasons()}.")
+    by_poll(place, by_name)
+    settle(place, devices, begun)
+
+
+def notified(place, by_name):
+    say("\n4. Release 1.1.0 is published and rolled out. The broker tells the devices: there is something.")
+    good = ["dev1", "dev2", "dev3", "dev4"]
+    time.sleep(1.5)  # until they have subscribed
+    digest = place.admin("release", "publish", "rel-1.1.0", "--to", place.admin_url()).strip()
+    for line in place.admin("rollout", "plan", digest, "--tag", "field").splitlines():
         say("    " + line)
-    say(f"\n   {time.monotonic() - start:.0f} s")
+    told = time.monotonic()
+    place.admin("rollout", "start", digest, "--tag", "field", "--name", "first").strip()
+    if until(20, "dev3's plug is pulled", lambda: by_name["dev3"].process.poll() == 77):
+        say("   dev3's plug was pulled in the middle of a flash operation. It is plugged in again.")
+        by_name["dev3"].start(place.url, *OFFER, "--mqtt", place.mqtt)
+        time.sleep(1)
+        place.admin("device", "retry", "dev3", show=False)
+    until(40, "four devices run 1.1.0", lambda: reported(place, "1.1.0", good))
+    say(f"   Four devices run 1.1.0, {time.monotonic() - told:.1f} s after the start.")
+    until(30, "dev5 has gone back", lambda: "TRIES_USED" in by_name["dev5"].reasons() and
+          place.devices()["dev5"]["reason"] == "TRIES_USED")
+    for line in place.admin("device", "why", "dev5").splitlines():
+        say("    " + line)
+
+
+def refused(by_name):
+    until(20, "dev6 refuses the older release", lambda: by_name["dev6"].reasons() == {"OLDER"})
+    until(20, "dev7 refuses the forged release", lambda: by_name["dev7"].reasons() == {"KEY_UNKNOWN"})
+    until(20, "dev8 is refused", lambda: by_name["dev8"].events("FAILED"))
+
+
+def by_poll(place, by_name):
+    say("\n5. The broker goes down. Release 1.2.0 mends the crash; it comes by poll. dev6 and dev7 find their own server "
+        "again,\n   and dev8 was found.")
+    place.broker.stop()
+    for name in ("dev6", "dev7"):
+        by_name[name].stop()
+        by_name[name].start(place.url, *OFFER, "--interval", str(POLL)) if False else None
+        by_name[name].start(place.url, *OFFER)
+    place.admin("device", "set", "dev8", "--enabled", "yes")
+    release("1.2.0", "1.2.0.bin", "--delta-from", "rel-1.1.0", "--with", "group.pem")
+    digest = place.admin("release", "publish", "rel-1.2.0", "--to", place.admin_url()).strip()
+    name = place.admin("rollout", "start", digest, "--tag", "field", "--name", "mended").strip()
+    until(60, "all devices run 1.2.0", lambda: reported(place, "1.2.0", STORIES))
+    for line in place.admin("rollout", "status", name).splitlines():
+        say("    " + line)
+
+
+def settle(place, devices, begun):
+    """What the server says, what the devices say and what their reports prove must be the same."""
+    say("\n   device  in its way                            runs   told                        reports  kept")
+    seen = place.devices()
+    for d in devices:
+        d.stop()
+        stored = place.reports(d.name)
+        verified = []
+        for counter, cose in stored:
+            Path("report.cose").write_bytes(cose)
+            verified.append(json.loads(run("godwit", "report", "verify", "report.cose", "--own-key", own_key(d.name),
+                                           "--json", show=False)))
+            check(verified[-1]["counter"] == counter, f"{d.name}: counter of a report")
+        told = d.reasons()
+        kept = max((e["b"] for e in d.events("PLAN")), default=0)
+        check(d.version() == "1.2.0" == seen[d.name]["version"], f"{d.name} runs {d.version()}, the server says "
+                                                                f"{seen[d.name]['version']}")
+        check({e["a"] for e in d.events("REPORTED")} <= {c for c, _ in stored} or d.name in ("dev6", "dev7"),
+              f"{d.name}: a report was acknowledged and is not stored")
+        check(bool(verified) and verified[-1]["state"] == "CONFIRMED", f"{d.name}: its last report")
+        check(d.name != "dev3" or kept > 0, "dev3 kept nothing of what it had")
+        say(f"   {d.name:<7} {d.story:<37} {d.version():<6} {','.join(sorted(told)) or '-':<28} {len(stored):>5} {kept:>7}")
+    audit = json.loads(place.admin("server", "audit", "--json", show=False))
+    say(f"\n   Every change is in the audit log: {len(audit)} entries. {time.monotonic() - begun:.0f} s.")
+
+
+# ---- On a terminal ---------------------------------------------------------------------------------------------------
+
+def play(place, devices):
+    say("\nNow you: 1.3.0 rolls out to all eight. Press a number to pull that device's plug, q to end.")
+    place.start()
+    release("1.3.0", "1.3.0.bin", show=False)
+    digest = place.admin("release", "publish", "rel-1.3.0", "--to", place.admin_url(), show=False).strip()
+    for d in devices:
+        d.start(place.url, *OFFER, "--mqtt", place.mqtt, "--chunk", "4096")
+    place.admin("rollout", "start", digest, "--tag", "field", "--name", "yours", show=False)
+    end = time.monotonic() + 120
+    try:
+        while time.monotonic() < end:
+            line = "  ".join(f"{n[3]}:{d['version']}" for n, d in sorted(place.devices().items()))
+            print("\r   " + line + "   ", end="", flush=True)
+            if select.select([sys.stdin], [], [], 0.5)[0]:
+                key = sys.stdin.readline().strip()
+                if key == "q":
+                    break
+                if key in "12345678" and key:
+                    device = devices[int(key) - 1]
+                    device.stop(plug=True)
+                    say(f"\n   the plug of {device.name} is pulled, and put in again")
+                    device.start(place.url, *OFFER, "--mqtt", place.mqtt)
+    finally:
+        for d in devices:
+            d.stop()
+        place.stop()
 
 
 def main():
     work = Path(tempfile.mkdtemp(prefix="godwit-demo-"))
     os.chdir(work)
     try:
-        story(work)
+        devices, place = story(work)
+        if sys.stdin.isatty() and sys.stdout.isatty() and not failures:
+            play(place, devices)
+    except RuntimeError as error:
+        check(False, str(error))
     finally:
         os.chdir("/")
         if not failures and not os.environ.get("GODWIT_KEEP"):
