@@ -11,7 +11,7 @@ preset = cmake --preset $(1) >/dev/null && cmake --build $(BUILD)/$(1) -j $(JOBS
 .PHONY: help deps build build-% board demo test test-full test-one test-rv32 test-cortex-m measure-rv32 \
         powercut mutants size stack cov lint fuzz bench bench-boot \
         bench-patch clean
-.PHONY: demo-desk demo-qemu powercut-qemu bench-agent bench-server
+.PHONY: demo-static demo-desk demo-qemu powercut-qemu bench-agent bench-server
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,11 @@ board: ## bootloader and images for the emulated board (ports/qemu-rv32), in bui
 	$(call deps,test)
 	@$(call preset,rv32-board)
 
-demo: build ## eight devices update over HTTPS: a pulled plug, a bad link, a crash, old, forged and expired things
+demo: build ## server, broker and eight devices: notified, polling; a pulled plug, a bad link, a crash, false servers
 	@scripts/demo.py $(BUILD)/host/bin
+
+demo-static: build ## without godwitd: eight devices update over HTTPS from nginx, most with something in their way
+	@scripts/demo_static.py $(BUILD)/host/bin
 
 demo-desk: build ## without a network: a release from the desk to a verified boot, step by step
 	@scripts/demo.sh $(BUILD)/host/bin

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
-"""The demo: a distribution server, its broker, and eight devices that update themselves; most have something in their way.
+"""The demo: a distribution server, its broker, and eight devices that update themselves; most have an obstacle.
 
     scripts/demo.py [folder of the programs]
 
 The paper's whole process on one machine, and all of it real: an author's desk, godwitd with SQLite, a Mosquitto with
-client certificates, devices with keys of their own, bootloaders, images that crash, a plug that is pulled. Release 1.1.0
-comes by notification, 1.2.0 by poll while the broker is down. Ends with a table in which the server's view, the devices'
-view and the signed reports must agree; the exit code is not 0 if anything differs from what was to happen. Leaves nothing
-running. On a terminal it then lets you pull plugs yourself.
+client certificates, devices with keys of their own, bootloaders, images that crash, a plug that is pulled. Release
+1.1.0 comes by notification, 1.2.0 by poll while the broker is down. Ends with a table in which the server's view, the
+devices' view and the signed reports must agree; the exit code is not 0 if anything differs from what was to happen.
+Leaves nothing running. On a terminal it then lets you pull plugs yourself.
 """
 import asyncio
 import json
@@ -233,7 +233,8 @@ class Place:
     def reports(self, device):
         import sqlite3
         with sqlite3.connect("file:srv/data/godwit.db?mode=ro", uri=True) as db:
-            return db.execute("SELECT counter, cose FROM report WHERE device = ? ORDER BY counter", (device,)).fetchall()
+            rows = db.execute("SELECT counter, cose FROM report WHERE device = ? ORDER BY counter", (device,))
+            return rows.fetchall()
 
 
 def own_key(name):
@@ -280,10 +281,10 @@ def reported(place, version, names):
 def story(work):
     os.environ["XDG_CONFIG_HOME"] = str(work / "config")
     begun = time.monotonic()
-    say("1. The author's desk: keys, a trust bundle signed by two roots; the device CA, whose key never goes to the server.")
+    say("1. The author's desk: keys, a trust bundle signed by two roots; the device CA, whose key stays here.")
     keys()
     images()
-    say("\n2. Release 1.0.0, encrypted for the group of devices. The factory makes eight of them, each with its own key.")
+    say("\n2. Release 1.0.0, encrypted for the group of devices. The factory makes eight, each with its own key.")
     release("1.0.0", "1.0.0.bin")
     Path("fleet.csv").write_text("id,class,hardware,tags\n" + "".join(f"{n},,1,field\n" for n in STORIES))
     run("godwit", "device", "provision", "--csv", "fleet.csv", "--device-ca", "device-ca", *CLASS, "--root",
@@ -389,7 +390,8 @@ def settle(place, devices, begun):
               f"{d.name}: a report was acknowledged and is not stored")
         check(bool(verified) and verified[-1]["state"] == "CONFIRMED", f"{d.name}: its last report")
         check(d.name != "dev3" or kept > 0, "dev3 kept nothing of what it had")
-        say(f"   {d.name:<7} {d.story:<37} {d.version():<6} {','.join(sorted(told)) or '-':<28} {len(stored):>5} {kept:>7}")
+        say(f"   {d.name:<7} {d.story:<37} {d.version():<6} {','.join(sorted(told)) or '-':<28} {len(stored):>5} "
+            f"{kept:>7}")
     audit = json.loads(place.admin("server", "audit", "--json", show=False))
     say(f"\n   Every change is in the audit log: {len(audit)} entries. {time.monotonic() - begun:.0f} s.")
 

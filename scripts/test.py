@@ -104,7 +104,7 @@ class Suite:
 
     def count_exit(self, text):
         self.passed = 0 if self.failed else 1  # run() turns it round on a bad exit code
-        said = r"^(?:powercut|powercut-qemu|demo-qemu|demo|mutants|bench|bench-agent|fuzz|lint): (.*)"
+        said = r"^(?:powercut|powercut-qemu|demo-qemu|demo-static|demo|mutants|bench|bench-agent|fuzz|lint): (.*)"
         verdicts = re.findall(said, text, re.M)
         self.note = self.note or (verdicts[-1] if verdicts else "")
 
@@ -183,7 +183,7 @@ def threads():
 
 
 def tier_ci():
-    gates = ("lint", "size", "stack", "cov", "demo", "demo-desk", "demo-qemu", "measure-rv32", "help")
+    gates = ("lint", "size", "stack", "cov", "demo", "demo-static", "demo-desk", "demo-qemu", "measure-rv32", "help")
     return [*quick(), build("host"), build("host-clang"), *(make(t) for t in gates),
             make("powercut-qemu", 900, "SAMPLE=24")]
 
