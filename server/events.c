@@ -131,7 +131,7 @@ static bool resume(struct gws_events *v, struct listener *l, const char *last)
 static void greet(struct gws_events *v, struct listener *l, const char *last)
 {
     char text[160];
-    (void)snprintf(text, sizeof text, "retry: 3000\n: events from here on\n\n");
+    (void)snprintf(text, sizeof text, ": events from here on\nretry: 3000\n\n");
     if (!gws_stream_send(l->stream, text_span(text)))
         return;
     if (last != NULL && resume(v, l, last))

@@ -209,9 +209,30 @@ void gws_answer_error(struct gws_call *call, int status, const char *code, const
     answer_error(call, status, code, text, NULL);
 }
 
+/* What a person may do about a refusal, by its code; NULL: nothing better than its sentence is known. */
+static const char *hint_of(const char *code)
+{
+    static const struct {
+        const char *code, *hint;
+    } known[] = {
+        {"token", "`godwit server token --name NAME --role ROLE` makes one; `Authorization: Bearer TOKEN` shows it"},
+        {"role", "an admin makes a token of another role: `godwit server token --name NAME --role ROLE`"},
+        {"device_unknown", "`godwit device import` makes devices known"},
+        {"device_disabled", "`godwit device set ID --enabled yes` lets it in again"},
+        {"bad_query", "GET /api/v1/openapi.json names the parameters of every path"},
+        {"not_found", "GET /api/v1/openapi.json names every path"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(known[i].code, code) == 0)
+            return known[i].hint;
+    return NULL;
+}
+
 void gws_answer_refusal(struct gws_request *r, const struct gws_refusal *no)
 {
-    answer_error(&r->call, no->status, no->code, no->text, NULL);
+    /* Devices read no hints, and strangers need none. */
+    answer_error(&r->call, no->status, no->code, no->text,
+                 r->call.door == GWS_DOOR_ADMIN || no->status == 403 ? hint_of(no->code) : NULL);
 }
 
 void gws_answer_failure(struct gws_call *call, const struct gwh_error *err)

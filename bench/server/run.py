@@ -99,11 +99,11 @@ def cpu(pids):
 
 
 def private(pids):
-    """Private memory, bytes."""
+    """Memory that these processes alone have written, bytes: pages of files can be had again."""
     total = 0
     for pid in pids:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith(("Private_Clean:", "Private_Dirty:")):
+            if line.startswith("Private_Dirty:"):
                 total += int(line.split()[1]) * 1024
     return total
 
@@ -207,6 +207,10 @@ def measure(load, daemon, mutual, plain, payload, offer, options):
 
     look = ("--path", "/device/v1/offer")
     static = ("--path", f"/offers/{offer.name}")
+    # First of all, while nothing is left over from other work; fewer connections would carry what is there once.
+    idle = {who: load.idle(server, port, 1500, *path)
+            for who, server, port, path in (("ours", daemon, daemon.port["devices"], look),
+                                            ("nginx", mutual, mutual.port, static))}
     ranges = ("--path", f"/payloads/{payload.name}", "--size", size, "--threads", 8)
     for _ in range(options.rounds):
         for who, server, looks, path, door in (
@@ -217,9 +221,6 @@ def measure(load, daemon, mutual, plain, payload, offer, options):
             note(f"resumed {who}", load.run(server, "resumed", looks, 3000 // scale, "--threads", 2, *path))
             other = plain if who == "nginx" else daemon
             note(f"download {who}", load.run(other, "download", door, 2000 // scale, *ranges, certificate=False))
-    idle = {who: load.idle(server, port, 1500 // scale, *path)
-            for who, server, port, path in (("ours", daemon, daemon.port["devices"], look),
-                                            ("nginx", mutual, mutual.port, static))}
     return got, idle
 
 

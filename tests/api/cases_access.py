@@ -34,6 +34,7 @@ def every_role(t, server, document):
                     schema.check_answer(document, method, fill(path), answer))
             if not allowed:
                 t.equal(f"{method} {path} as {role}: code", answer.error, "role")
+                t.holds(f"{method} {path} as {role}: what to do", "--role" in answer.json["hint"], answer)
 
 
 def tokens_wrong(t, server, document):

@@ -136,7 +136,8 @@ def test_metrics():
         pass
     db = sqlite3.connect(TMP / "data/godwit.db")
     token = "gwa_" + "a" * 43
-    db.execute("INSERT INTO token VALUES('t1', 'scraper', ?, 1, 1, 'test', ?)",
+    db.execute("INSERT INTO token(id, name, hash, role, created, creator, expires)"
+               " VALUES('t1', 'scraper', ?, 1, 1, 'test', ?)",
                (hashlib.sha256(token.encode()).digest(), int(time.time()) + 1000))
     db.commit()
     db.close()
