@@ -173,6 +173,19 @@ static json_t *tags_of(const char *tags)
     return list;
 }
 
+/* Names of the shared keys that all devices of the batch hold: the server chooses grants by them. */
+static json_t *kids_of(const struct provisioning *p)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < p->id.ec_count; i++) {
+        (void)json_array_append_new(list, gwh_show_hex(p->ec[i].kid, p->ec[i].kid_size));
+    }
+    for (uint32_t i = 0; i < p->id.kek_count; i++) {
+        (void)json_array_append_new(list, gwh_show_hex(p->kek[i].kid, p->kek[i].kid_size));
+    }
+    return list;
+}
+
 static int put(const struct batch *b, const char *id, const char *suffix, const struct gwh_buf *bytes, mode_t mode,
                struct gwh_error *err)
 {
@@ -211,9 +224,12 @@ static int write_one(struct batch *b, const struct line *l, const struct gwh_buf
     }
     int e = put(b, l->id, ".identity", &p->out, 0600, err);
     e = e == GWH_OK ? put(b, l->id, ".pem", pem, 0644, err) : e;
-    (void)json_array_append_new(b->list, json_pack("{s:s,s:o,s:o,s:o}", "id", l->id, "class",
-                                                 gwh_show_hex(p->id.class_id, 16), "key",
-                                                 gwh_show_hex(p->own.bytes, 64), "tags", tags_of(l->tags)));
+    json_t *o = json_pack("{s:s,s:o,s:o,s:o}", "id", l->id, "class", gwh_show_hex(p->id.class_id, 16), "key",
+                          gwh_show_hex(p->own.bytes, 64), "tags", tags_of(l->tags));
+    if (p->id.ec_count + p->id.kek_count > 0) {
+        (void)json_object_set_new(o, "kids", kids_of(p));
+    }
+    (void)json_array_append_new(b->list, o);
     return e;
 }
 

@@ -318,7 +318,7 @@ static bool on_event(void *ctx, const char *event, const json_t *data)
 {
     struct watching *w = ctx;
     (void)data;
-    w->dirty |= strcmp(event, "report") == 0 || strcmp(event, "rollout") == 0 || strcmp(event, "device") == 0;
+    w->dirty |= strcmp(event, "release") != 0 && strcmp(event, "class") != 0; /* a `gap` too */
     return !w->dirty || time(NULL) == w->asked || refresh(w); /* at most once in a second */
 }
 

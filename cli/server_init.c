@@ -182,6 +182,27 @@ static int take_trust(struct init *s, struct gwh_error *err)
     return e == GWH_OK ? copy(s, roots, "trust.cose.roots.pem", err) : e;
 }
 
+/* What the broker must read, when it is started by root and becomes another user. */
+static int give_to_broker(const char *folder, uid_t owner, struct gwh_error *err)
+{
+    static const char *const files[] = {"tls/broker.key", "mosquitto/devices.acl", "mosquitto/server.acl"};
+    char path[GWH_PATH_MAX];
+    int e = GWH_OK;
+    for (size_t i = 0; e == GWH_OK && owner != geteuid() && i < sizeof files / sizeof *files; i++) {
+        e = gwh_path(path, folder, files[i], err);
+        if (e == GWH_OK && chown(path, owner, (gid_t)-1) != 0) {
+            e = gwh_fail_errno(err, "cannot give %s to the user of the broker", path);
+        }
+    }
+    return e;
+}
+
+static uid_t user_id(const char *name)
+{
+    const struct passwd *user = getpwnam(name);
+    return user != NULL ? user->pw_uid : geteuid();
+}
+
 /* What the server's CA signs: for godwitd's doors, for the broker, for godwitd at the broker. */
 static int sign_all(const struct gwh_ca *ca, const char *folder, const char *const *names, unsigned n, uint32_t days,
                     bool force, struct gwh_error *err)
@@ -220,7 +241,10 @@ int cli_server_renew(const struct gwh_args *a, struct gwh_error *err)
     struct gwh_buf secret = {0};
     uint32_t days = GWH_SERVER_DAYS;
     unsigned n = 0;
+    struct stat broker;
     int e = gwh_number(a, "days", GWH_SERVER_DAYS, &days, err);
+    e = e == GWH_OK ? gwh_path(path, a->operand[0], "mosquitto/devices.acl", err) : e;
+    uid_t owner = e == GWH_OK && stat(path, &broker) == 0 ? broker.st_uid : geteuid();
     e = e == GWH_OK ? cli_passphrase(a, &secret, &passphrase, err) : e;
     e = e == GWH_OK ? gwh_path(path, a->operand[0], "tls/server.pem", err) : e;
     e = e == GWH_OK ? gwh_certificate_hosts(path, hosts, NAMES_MAX, &n, err) : e;
@@ -230,6 +254,7 @@ int cli_server_renew(const struct gwh_args *a, struct gwh_error *err)
     e = e == GWH_OK ? gwh_path(path, a->operand[0], "ca", err) : e;
     e = e == GWH_OK ? gwh_ca_load(&ca, gwh_text(a, "ca") != NULL ? gwh_text(a, "ca") : path, passphrase, err) : e;
     e = e == GWH_OK ? sign_all(&ca, a->operand[0], names, n, days, true, err) : e;
+    e = e == GWH_OK ? give_to_broker(a->operand[0], owner, err) : e;
     if (e == GWH_OK) {
         gwh_note("%s: new keys and certificates for %s, good for %u days; next: SIGHUP to godwitd, restart the broker",
                  a->operand[0], names[0], (unsigned)days);
@@ -270,7 +295,11 @@ static int options(struct init *s, struct gwh_error *err)
     s->setup.address = gwh_text(a, "address") != NULL ? gwh_text(a, "address") : "0.0.0.0";
     s->setup.names = s->names;
     s->setup.name_count = gwh_text_count(a, "name");
-    (void)snprintf(s->setup.user, sizeof s->setup.user, "%.60s", user != NULL ? user->pw_name : "mosquitto");
+    if (geteuid() == 0 && getpwnam("mosquitto") != NULL) {
+        (void)snprintf(s->setup.user, sizeof s->setup.user, "mosquitto");
+    } else {
+        (void)snprintf(s->setup.user, sizeof s->setup.user, "%.60s", user != NULL ? user->pw_name : "mosquitto");
+    }
     if (s->setup.name_count > NAMES_MAX) {
         return gwh_fail(err, GWH_USAGE, "at most %u names", NAMES_MAX);
     }
@@ -321,6 +350,10 @@ static void tell(const struct init *s)
     if (!s->setup.devices) {
         gwh_note("  no --device-ca was given: devices with certificates find no listener yet");
     }
+    if (strcmp(s->setup.user, "root") == 0) {
+        gwh_note("  the broker would run as root: make a user for it, name it in mosquitto.conf, give it "
+                 "tls/broker.key and the access lists");
+    }
     if (!s->setup.trust) {
         gwh_note("  no --trust was given: no release can be published yet");
     }
@@ -337,6 +370,7 @@ int cli_server_init(const struct gwh_args *a, struct gwh_error *err)
     e = e == GWH_OK ? take_trust(&s, err) : e;
     e = e == GWH_OK ? certificates(&s, err) : e;
     e = e == GWH_OK ? texts(&s, err) : e;
+    e = e == GWH_OK ? give_to_broker(s.setup.folder, user_id(s.setup.user), err) : e;
     e = e == GWH_OK ? first_token(&s, err) : e;
     if (e == GWH_OK) {
         tell(&s);

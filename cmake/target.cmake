@@ -19,7 +19,7 @@ set(GW_CMOCKA target-cmocka)
 set(GW_KAT_START ${target_start})
 include(cmake/mbedtls.cmake)
 
-gw_library(target-testing GLOB tests/support/*.c tests/flashsim/*.c host/encode.c host/encode_cose.c LINK godwit-boot-main godwit-common target-cmocka)
+gw_library(target-testing GLOB tests/support/*.c tests/flashsim/*.c host/encode.c host/encode_cose.c EXCLUDE "(faultvfs|serverdb)\\.c$" LINK godwit-boot-main godwit-common target-cmocka)
 target_include_directories(target-testing PUBLIC . host lib/src tests tests/support tests/flashsim)
 
 set(target_fast ${target_dir}/crypto_fast.c ${target_dir}/keys_fast.c)

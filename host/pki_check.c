@@ -47,8 +47,8 @@ int gwh_device_id_check(const char *id, struct gwh_error *err)
 {
     size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
     if (n == 0 || n > GW_DEVICE_ID_MAX || id[n] != '\0') {
-        return gwh_fail_reason(err, GW_ERR_VALUE, "\"%.60s\" is no device id (letters, digits, _ and -, at most %u)", id,
-                               GW_DEVICE_ID_MAX);
+        return gwh_fail_reason(err, GW_ERR_VALUE, "\"%.60s\" is no device id (letters, digits, _ and -, at most %u)",
+                               id, GW_DEVICE_ID_MAX);
     }
     if (strcmp(id, "server") == 0) {
         return gwh_fail(err, GWH_REFUSED, "no device may be called \"server\"");

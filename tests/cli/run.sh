@@ -197,7 +197,7 @@ check "device provision" 0 "identity of dev1" $provision --id dev1 --device-key 
     dev1.identity
 holds "identities are 0600" mode_is dev1.identity 600
 check "provision does not overwrite" 1 "not overwritten" $provision --id dev1 -o dev1.identity
-check "a bad device id" 1 "VALUE" $provision --id "dev 1" -o x.identity
+check "a bad device id" 1 "is no device id" $provision --id "dev 1" -o x.identity
 check "a public device key" 1 "public key" $provision --id x --device-key device.pub.pem -o x.identity
 check "inspect hides secrets" 0 "secret: hidden" godwit inspect dev1.identity
 secret=$(openssl pkey -in device.pem -text -noout 2>/dev/null | sed -n '/priv:/,/pub:/p' | tr -dc '0-9a-f' | cut -c1-20)

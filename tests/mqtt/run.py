@@ -110,6 +110,15 @@ def own_topics(s, p, one, two):
         c.close()
 
 
+def listeners(s, p):
+    """The broker listens where it is told and nowhere else: an option in the wrong place opens port 1883."""
+    broker = Mosquitto("srv")
+    with broker:
+        said = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
+        mine = {line.split()[3] for line in said.splitlines() if f"pid={broker.process.pid}," in line}
+    s.holds("the broker has two listeners", mine == {f"127.0.0.1:{p.port + 4}", f"127.0.0.1:{p.port + 5}"}, str(mine))
+
+
 def certificates(s, p, one):
     s.holds("no certificate is refused", p.client().code is None)
     p.certify("dev9", "dev9")
@@ -183,6 +192,7 @@ def messages(s, p, one, two):
 
 
 def rules(s, p):
+    listeners(s, p)
     one, two = p.certify("dev1", "one"), p.certify("dev2", "two")
     with Mosquitto("srv") as broker:
         open_ = broker.listening()

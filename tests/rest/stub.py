@@ -320,7 +320,7 @@ ROUTES = [
     ("GET", "/api/v1/rollouts/{}/devices", "viewer", "rollout_devices"),
     ("POST", "/api/v1/rollouts", "operator", "rollout_new"),
     ("POST", "/api/v1/rollouts/plan", "viewer", "rollout_plan"),
-    ("PUT", "/api/v1/trust", "publisher", "octets"), ("PUT", "/api/v1/classes/{}/head", "publisher", "octets"),
+    ("PUT", "/api/v1/trust", "admin", "octets"), ("PUT", "/api/v1/classes/{}/head", "publisher", "octets"),
     ("POST", "/api/v1/rollouts/{}/{}", "operator", "rollout_act"),
     ("GET", "/api/v1/tokens", "admin", "tokens_list"), ("POST", "/api/v1/tokens", "admin", "tokens_add"),
     ("DELETE", "/api/v1/tokens/{}", "admin", "tokens_delete"), ("GET", "/api/v1/audit", "admin", "audit_list"),

@@ -289,7 +289,7 @@ def run_http(site, url):
         expect(f"{profile}: beyond its end", go("payload", "00" * 32, "10", ""), refused("payload", "HTTP_STATUS"))
         expect(f"{profile}: no offer", go("--offer-path", "none", "offer"), refused("offer", "NOTHING"))
         expect(f"{profile}: an offer that is too large", go("--offer-path", "large", "offer"),
-               refused("offer", "HTTP"))
+               refused("offer", "LIMIT"))
         expect(f"{profile}: reports", go("--report-path", "report", "report", "x" * 500, "report", "y", "offer"),
                "report OK", "report OK", OFFER_OK, connections=1)
         expect(f"{profile}: a report that is never taken", go("--report-path", "never", "report", "x"), "report VALUE")
