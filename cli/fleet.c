@@ -119,19 +119,26 @@ void cli_table(const json_t *items, const struct cli_column *columns)
 
 /* ---- Reading verbs ----------------------------------------------------------------------------------------------- */
 
-int cli_rest_table(const struct gwh_args *a, const char *path, unsigned most, const struct cli_column *columns,
-                   struct gwh_error *err)
+int cli_rest_list(const struct gwh_args *a, struct gwh_rest *r, const char *path, unsigned most,
+                  const struct cli_column *columns, struct gwh_error *err)
 {
-    struct gwh_rest r;
     json_t *tree = NULL;
-    int e = cli_rest(&r, a, err);
-    e = e == GWH_OK ? gwh_rest_list(&r, path, most, &tree, err) : e;
+    int e = gwh_rest_list(r, path, most, &tree, err);
     if (e == GWH_OK && gwh_flag(a, "json")) {
         gwh_show_print(json_object_get(tree, "items"), true);
     } else if (e == GWH_OK) {
         cli_table(json_object_get(tree, "items"), columns);
     }
     json_decref(tree);
+    return e;
+}
+
+int cli_rest_table(const struct gwh_args *a, const char *path, unsigned most, const struct cli_column *columns,
+                   struct gwh_error *err)
+{
+    struct gwh_rest r;
+    int e = cli_rest(&r, a, err);
+    e = e == GWH_OK ? cli_rest_list(a, &r, path, most, columns, err) : e;
     gwh_rest_close(&r);
     return e;
 }

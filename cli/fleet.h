@@ -31,6 +31,9 @@ struct cli_column {
 /* A list on stdout, in columns as wide as what is in them. */
 void cli_table(const json_t *items, const struct cli_column *columns);
 /* Fetches a list (at most `most` items; 0: all) and prints it: a table, or JSON with --json. */
+/* The same over a client that is open. */
+int cli_rest_list(const struct gwh_args *a, struct gwh_rest *r, const char *path, unsigned most,
+                  const struct cli_column *columns, struct gwh_error *err);
 int cli_rest_table(const struct gwh_args *a, const char *path, unsigned most, const struct cli_column *columns,
                    struct gwh_error *err);
 /* Fetches one object and prints it, described or as JSON. */

@@ -192,15 +192,8 @@ int cli_server_releases(const struct gwh_args *a, struct gwh_error *err)
         {"sequence", "SEQUENCE", CLI_RIGHT}, {"state", "STATE", 0}, {"created", "CREATED", CLI_TIME},
         {"creator", "BY", 0},             {NULL, NULL, 0}};
     struct gwh_rest r;
-    json_t *tree = NULL;
     int e = cli_rest_at(&r, a, gwh_text(a, "from"), err);
-    e = e == GWH_OK ? gwh_rest_list(&r, "/api/v1/releases", 0, &tree, err) : e;
-    if (e == GWH_OK && gwh_flag(a, "json")) {
-        gwh_show_print(json_object_get(tree, "items"), true);
-    } else if (e == GWH_OK) {
-        cli_table(json_object_get(tree, "items"), columns);
-    }
-    json_decref(tree);
+    e = e == GWH_OK ? cli_rest_list(a, &r, "/api/v1/releases", 0, columns, err) : e;
     gwh_rest_close(&r);
     return e;
 }

@@ -22,7 +22,7 @@
 #define KEY_FILE_MAX 65536u
 #define PASSPHRASE_ROUNDS 600000 /* PBKDF2-HMAC-SHA-256: about a fifth of a second */
 
-static int openssl_failed(struct gwh_error *err, const char *what)
+int gwh_openssl_failed(struct gwh_error *err, const char *what)
 {
     char text[160] = "unknown cause";
     unsigned long code = ERR_peek_last_error();
@@ -100,7 +100,7 @@ int gwh_key_new(struct gwh_key *key, enum gwh_key_kind kind, struct gwh_error *e
     memset(key, 0, sizeof *key);
     key->evp = kind == GWH_P256 ? EVP_EC_gen("prime256v1") : EVP_RSA_gen(kind == GWH_RSA2048 ? 2048u : 3072u);
     if (key->evp == NULL) {
-        return openssl_failed(err, "cannot make a key");
+        return gwh_openssl_failed(err, "cannot make a key");
     }
     key->is_private = true;
     return view(key, "memory", err);
@@ -160,7 +160,7 @@ int gwh_key_parse(struct gwh_key *key, struct gw_span pem, const char *name, con
     bool is_private = rest == NULL && holds(pem, "PRIVATE KEY-----");
     BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
     if (bio == NULL) {
-        return openssl_failed(err, "cannot read a key");
+        return gwh_openssl_failed(err, "cannot read a key");
     }
     void *ctx = (void *)(uintptr_t)passphrase;
     key->evp = is_private ? PEM_read_bio_PrivateKey(bio, NULL, passphrase_callback, ctx)
@@ -237,7 +237,7 @@ int gwh_key_save(const struct gwh_key *key, const char *path, const char *passph
     } else if (ok) {
         ok = PEM_write_bio_PKCS8PrivateKey(bio, key->evp, NULL, NULL, 0, NULL, NULL) == 1;
     }
-    int e = ok ? gwh_file_write(path, bio_span(bio), 0600, force, err) : openssl_failed(err, "cannot encode the key");
+    int e = ok ? gwh_file_write(path, bio_span(bio), 0600, force, err) : gwh_openssl_failed(err, "cannot encode the key");
     BIO_free(bio);
     return e;
 }
@@ -247,7 +247,7 @@ int gwh_key_public_pem(struct gwh_buf *out, const struct gwh_key *key, struct gw
     BIO *bio = BIO_new(BIO_s_mem());
     int e = GWH_OK;
     if (bio == NULL || PEM_write_bio_PUBKEY(bio, key->evp) != 1) {
-        e = openssl_failed(err, "cannot encode the public key");
+        e = gwh_openssl_failed(err, "cannot encode the public key");
     } else if (gwh_buf_add(out, bio_span(bio).p, bio_span(bio).n) != GW_OK) {
         e = gwh_fail_reason(err, GW_ERR_SPACE, "public key");
     }

@@ -27,6 +27,9 @@ struct gwh_key {
 /* The OpenSSL port with what encoding needs beyond it; the same for everybody, safe in threads. */
 const struct gwh_crypto *gwh_openssl(void);
 
+/* OpenSSL's own words for what failed, and its queue of errors emptied. Returns GWH_IO. */
+int gwh_openssl_failed(struct gwh_error *err, const char *what);
+
 int gwh_key_new(struct gwh_key *key, enum gwh_key_kind kind, struct gwh_error *err);
 void gwh_key_free(struct gwh_key *key);
 /* A private or public key from PEM. `passphrase` may be NULL. */

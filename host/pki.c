@@ -23,17 +23,6 @@
 #define HOUR 3600
 #define NAME_MAX_BYTES 64 /* of a common name, RFC 5280 */
 
-int gwh_pki_failed(struct gwh_error *err, const char *what)
-{
-    char text[160] = "unknown cause";
-    unsigned long code = ERR_peek_last_error();
-    if (code != 0) {
-        ERR_error_string_n(code, text, sizeof text);
-    }
-    ERR_clear_error();
-    return gwh_fail(err, GWH_IO, "%s: OpenSSL: %s", what, text);
-}
-
 int gwh_pki_take(struct gwh_buf *out, BIO *bio, struct gwh_error *err)
 {
     char *p = NULL;
@@ -153,7 +142,7 @@ static int write_pem(const X509 *x, const char *folder, const char *name, bool f
     BIO *bio = BIO_new(BIO_s_mem());
     int e = gwh_path(path, folder, name, err);
     if (e == GWH_OK && (bio == NULL || PEM_write_bio_X509(bio, x) != 1)) {
-        e = gwh_pki_failed(err, "cannot encode a certificate");
+        e = gwh_openssl_failed(err, "cannot encode a certificate");
     }
     e = e == GWH_OK ? gwh_pki_take(&pem, bio, err) : e;
     e = e == GWH_OK ? gwh_file_write(path, gwh_span(&pem), 0644, force, err) : e;
@@ -184,7 +173,7 @@ int gwh_ca_new(struct gwh_ca *ca, const char *folder, const char *name, unsigned
     e = e == GWH_OK ? gwh_key_new(&ca->key, GWH_P256, err) : e;
     ca->certificate = e == GWH_OK ? X509_new() : NULL;
     if (e == GWH_OK && (ca->certificate == NULL || !fill_ca(ca->certificate, &ca->key, name, days))) {
-        e = gwh_pki_failed(err, "cannot make a CA");
+        e = gwh_openssl_failed(err, "cannot make a CA");
     }
     e = e == GWH_OK ? gwh_key_save(&ca->key, path, passphrase, force, err) : e;
     e = e == GWH_OK ? write_pem(ca->certificate, folder, "ca.pem", force, err) : e;
@@ -299,7 +288,7 @@ int gwh_ca_sign(const struct gwh_ca *ca, const struct gwh_leaf *leaf, const stru
     X509 *x = e == GWH_OK ? X509_new() : NULL;
     BIO *bio = BIO_new(BIO_s_mem());
     if (e == GWH_OK && (x == NULL || bio == NULL || !fill_leaf(x, ca, leaf, key) || PEM_write_bio_X509(bio, x) != 1)) {
-        e = gwh_pki_failed(err, "cannot make a certificate");
+        e = gwh_openssl_failed(err, "cannot make a certificate");
     }
     e = e == GWH_OK ? write_down(ca, x, leaf, err) : e;
     e = e == GWH_OK ? gwh_pki_take(pem, bio, err) : e;
@@ -394,7 +383,7 @@ int gwh_ca_revoke(const struct gwh_ca *ca, const char *path, unsigned days, stru
         e = gwh_fail(err, GWH_REFUSED, "%s was not signed by the CA in %s", path, ca->folder);
     } else if (e == GWH_OK && ((x != NULL && !add_revoked(crl, x)) || !sign_crl(crl, ca, days) || bio == NULL ||
                                PEM_write_bio_X509_CRL(bio, crl) != 1)) {
-        e = gwh_pki_failed(err, "cannot make a list of revoked certificates");
+        e = gwh_openssl_failed(err, "cannot make a list of revoked certificates");
     }
     e = e == GWH_OK ? gwh_pki_take(&pem, bio, err) : e;
     e = e == GWH_OK ? gwh_file_write(list, gwh_span(&pem), 0644, true, err) : e;
@@ -420,7 +409,7 @@ int gwh_csr_make(struct gwh_buf *pem, const struct gwh_key *key, const char *id,
     bool ok = q != NULL && name != NULL && bio != NULL && X509_REQ_set_version(q, X509_REQ_VERSION_1) == 1 &&
               X509_REQ_set_subject_name(q, name) == 1 && X509_REQ_set_pubkey(q, key->evp) == 1 &&
               X509_REQ_sign(q, key->evp, EVP_sha256()) > 0 && PEM_write_bio_X509_REQ(bio, q) == 1;
-    e = ok ? gwh_pki_take(pem, bio, err) : gwh_pki_failed(err, "cannot make a request");
+    e = ok ? gwh_pki_take(pem, bio, err) : gwh_openssl_failed(err, "cannot make a request");
     BIO_free(bio);
     X509_NAME_free(name);
     X509_REQ_free(q);

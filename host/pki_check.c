@@ -82,7 +82,7 @@ static int take_key(struct gwh_key *key, EVP_PKEY *evp, const char *path, struct
     struct gwh_buf pem = {0};
     BIO *bio = BIO_new(BIO_s_mem());
     int e = bio != NULL && PEM_write_bio_PUBKEY(bio, evp) == 1 ? gwh_pki_take(&pem, bio, err)
-                                                             : gwh_pki_failed(err, "cannot read the key");
+                                                             : gwh_openssl_failed(err, "cannot read the key");
     e = e == GWH_OK ? gwh_key_parse(key, gwh_span(&pem), path, NULL, NULL, err) : e;
     if (e == GWH_OK && key->pub.algorithm != GW_ALG_ES256) {
         gwh_key_free(key);
@@ -220,7 +220,7 @@ int gwh_certificate_check(const char *path, const char *ca, enum gwh_purpose pur
     if (e == GWH_OK && (store == NULL || ctx == NULL || X509_STORE_load_file(store, ca) != 1)) {
         e = gwh_fail(err, GWH_IO, "cannot read the CA %s", ca);
     } else if (e == GWH_OK && !set_up(ctx, store, x, purpose, host)) {
-        e = gwh_pki_failed(err, path);
+        e = gwh_openssl_failed(err, path);
     } else if (e == GWH_OK && X509_verify_cert(ctx) != 1) {
         e = gwh_fail(err, GWH_REFUSED, "%s, checked with %s%s%s: %s", path, ca, host != NULL ? " for " : "",
                      host != NULL ? host : "", X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));

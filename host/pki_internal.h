@@ -10,8 +10,6 @@
 #include "error.h"
 #include "encode.h"
 
-/* GWH_IO, with OpenSSL's own words. */
-int gwh_pki_failed(struct gwh_error *err, const char *what);
 /* Appends what a memory BIO holds. */
 int gwh_pki_take(struct gwh_buf *out, BIO *bio, struct gwh_error *err);
 /* The first certificate of a PEM file, or NULL and err. */

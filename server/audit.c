@@ -53,10 +53,5 @@ json_t *gws_audit_list(sqlite3 *db, const struct gws_page *page, struct gwh_erro
     int e = gws_query(db, err, take, &l,
                       "SELECT id, time, who, what, object, detail FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?",
                       "ii", before, (int64_t)l.limit + 1);
-    json_t *o = gws_list_end(&l);
-    if (e != GWH_OK) {
-        json_decref(o);
-        return NULL;
-    }
-    return o;
+    return gws_list_end(&l, e);
 }

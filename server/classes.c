@@ -127,10 +127,5 @@ json_t *gws_classes_list(sqlite3 *db, const struct gws_page *page, struct gwh_er
                       " FROM class WHERE id > ? ORDER BY id LIMIT ?",
                       "bi", (struct gw_span){from ? after : (const uint8_t *)"", from ? 16 : 0},
                       (int64_t)l.limit + 1);
-    json_t *o = gws_list_end(&l);
-    if (e != GWH_OK) {
-        json_decref(o);
-        return NULL;
-    }
-    return o;
+    return gws_list_end(&l, e);
 }

@@ -234,12 +234,7 @@ json_t *gws_devices_list(sqlite3 *db, const struct gws_device_query *q, const st
                                 (struct gw_span){q->class_id != NULL ? class_id : NULL, 16}, state, q->text, q->tag,
                                 (int64_t)l.limit + 1)
                     : e;
-    json_t *o = gws_list_end(&l);
-    if (e != GWH_OK) {
-        json_decref(o);
-        return NULL;
-    }
-    return o;
+    return gws_list_end(&l, e);
 }
 
 static int take_one(void *ctx, sqlite3_stmt *s)
@@ -286,10 +281,5 @@ json_t *gws_device_reports(sqlite3 *db, const char *id, const struct gws_page *p
                       "SELECT id, counter, received, state, reason, about_epoch, about_sequence, bytes, again, cose"
                       " FROM report WHERE device = ? AND id < ? ORDER BY id DESC LIMIT ?",
                       "tii", id, before, (int64_t)l.limit + 1);
-    json_t *o = gws_list_end(&l);
-    if (e != GWH_OK) {
-        json_decref(o);
-        return NULL;
-    }
-    return o;
+    return gws_list_end(&l, e);
 }

@@ -159,8 +159,12 @@ bool gws_list_add(struct gws_list *l, const char *key, json_t *item)
     return true;
 }
 
-json_t *gws_list_end(struct gws_list *l)
+json_t *gws_list_end(struct gws_list *l, int result)
 {
+    if (result != GWH_OK) {
+        json_decref(l->items);
+        return NULL;
+    }
     json_t *o = json_object();
     (void)json_object_set_new(o, "items", l->items);
     (void)json_object_set_new(o, "next", l->more ? json_string(l->next) : json_null());

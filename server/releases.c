@@ -384,12 +384,7 @@ json_t *gws_releases_list(sqlite3 *db, const char *class_id, const struct gws_pa
                                 "bbi", (struct gw_span){from ? after : (const uint8_t *)"", from ? 32 : 0},
                                 (struct gw_span){class_id != NULL ? id : NULL, 16}, (int64_t)l.limit + 1)
                     : e;
-    json_t *o = gws_list_end(&l);
-    if (e != GWH_OK) {
-        json_decref(o);
-        return NULL;
-    }
-    return o;
+    return gws_list_end(&l, e);
 }
 
 static int take_one(void *ctx, sqlite3_stmt *s)

@@ -133,7 +133,7 @@ struct gws_list {
 unsigned gws_page_limit(const struct gws_page *page);
 /* Takes the reference; `key` is what `after` will say. False: this one was too many. */
 bool gws_list_add(struct gws_list *l, const char *key, json_t *item);
-json_t *gws_list_end(struct gws_list *l);
+json_t *gws_list_end(struct gws_list *l, int result); /* NULL if the query failed */
 
 /* ---- Classes (classes.c) ----------------------------------------------------------------------------------------- */
 

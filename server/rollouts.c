@@ -252,12 +252,7 @@ json_t *gws_rollouts_list(sqlite3 *db, const struct gws_page *page, struct gwh_e
     struct gws_list l = {.items = json_array(), .limit = gws_page_limit(page)};
     int e = gws_query(db, err, take_row, &l, COLUMNS "WHERE r.id > ? ORDER BY r.id LIMIT ?", "ti",
                       page != NULL && page->after != NULL ? page->after : "", (int64_t)l.limit + 1);
-    json_t *o = gws_list_end(&l);
-    if (e != GWH_OK) {
-        json_decref(o);
-        return NULL;
-    }
-    return o;
+    return gws_list_end(&l, e);
 }
 
 static int take_one(void *ctx, sqlite3_stmt *s)

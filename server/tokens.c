@@ -98,10 +98,5 @@ json_t *gws_tokens_list(sqlite3 *db, const struct gws_page *page, struct gwh_err
                       "SELECT id, name, role, created, creator, expires, used FROM token WHERE id > ? ORDER BY id"
                       " LIMIT ?",
                       "ti", page != NULL && page->after != NULL ? page->after : "", (int64_t)l.limit + 1);
-    json_t *o = gws_list_end(&l);
-    if (e != GWH_OK) {
-        json_decref(o);
-        return NULL;
-    }
-    return o;
+    return gws_list_end(&l, e);
 }
