@@ -46,5 +46,7 @@ int cli_server_init(const struct gwh_args *a, struct gwh_error *err);
 int cli_server_check(const struct gwh_args *a, struct gwh_error *err);
 int cli_server_renew(const struct gwh_args *a, struct gwh_error *err);
 int cli_server_backup(const struct gwh_args *a, struct gwh_error *err);
+extern const struct gwh_option cli_server_reports_options[];
+int cli_server_reports(const struct gwh_args *a, struct gwh_error *err);
 
 #endif

@@ -237,7 +237,7 @@ int gwh_key_save(const struct gwh_key *key, const char *path, const char *passph
     } else if (ok) {
         ok = PEM_write_bio_PKCS8PrivateKey(bio, key->evp, NULL, NULL, 0, NULL, NULL) == 1;
     }
-    int e = ok ? gwh_file_write(path, bio_span(bio), 0600, force, err) : gwh_openssl_failed(err, "cannot encode the key");
+    int e = ok ? gwh_file_write(path, bio_span(bio), 0600, force, err) : gwh_openssl_failed(err, "no PEM of the key");
     BIO_free(bio);
     return e;
 }

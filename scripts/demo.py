@@ -392,6 +392,7 @@ def settle(place, devices, begun):
         check(d.name != "dev3" or kept > 0, "dev3 kept nothing of what it had")
         say(f"   {d.name:<7} {d.story:<37} {d.version():<6} {','.join(sorted(told)) or '-':<28} {len(stored):>5} "
             f"{kept:>7}")
+    run("godwit", "server", "reports", "srv", "--devices", "made/devices.json")
     audit = json.loads(place.admin("server", "audit", "--json", show=False))
     say(f"\n   Every change is in the audit log: {len(audit)} entries. {time.monotonic() - begun:.0f} s.")
 

@@ -12,6 +12,7 @@ import datetime
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -455,6 +456,30 @@ def fleet(s, p):
             r.stop()
         broker.stop()
         s.holds("fleet: godwitd ends", d.stop() == 0, d.log.read_text()[-2000:])
+    proved(s)
+
+
+def proved(s):
+    """The database against the devices' signatures, and its keys against the desk's list."""
+    desk = [d for name in ("made/devices.json", "t1.json") for d in json.loads(Path(name).read_text())["devices"]]
+    Path("desk.json").write_text(json.dumps({"devices": desk}))
+
+    def verdict(change=None):
+        shutil.rmtree("copy", ignore_errors=True)
+        shutil.copytree("fleet", "copy")
+        if change:
+            with sqlite3.connect("copy/data/godwit.db") as db:
+                db.execute(change)
+            db.close()
+        done = subprocess.run([BIN / "godwit", "server", "reports", "copy", "--devices", "desk.json"],
+                              capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+    code, said = verdict()
+    s.holds("fleet: every report is proved", code == 0, said)
+    code, said = verdict("UPDATE report SET reason = 68 WHERE id = 1")
+    s.holds("fleet: a changed report is found", code == 1 and "report 1:" in said, said)
+    code, said = verdict("UPDATE device SET key = zeroblob(64) WHERE id = 'f1'")
+    s.holds("fleet: a changed key is found", code == 1 and "f1: its key is not the one" in said, said)
 
 
 def roll(s, running):
