@@ -428,6 +428,7 @@ def play(place, devices):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended on this way too
     work = Path(tempfile.mkdtemp(prefix="godwit-demo-"))
     os.chdir(work)
     try:
