@@ -60,7 +60,7 @@ def holds(path, name):
         return f'{{ "{name}",' in text
     defined = re.search(r"^[A-Za-z][\w *]*\b" + re.escape(name) + r"\([^;]*?\)\n\{", text, re.M) is not None
     if "cmocka_run_group_tests" in text:
-        return defined and re.search(r"(?:cmocka_unit_test\w*|\bTEST)\(" + re.escape(name) + r"\b", text) is not None
+        return defined and re.search(r"(?:cmocka_unit_test\w*|\bTEST|\bT)\(" + re.escape(name) + r"\b", text) is not None
     return defined
 
 
