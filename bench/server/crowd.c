@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "crowd.h"
+#include "file.h"
 
 static struct {
     X509 *certificate;
