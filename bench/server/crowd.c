@@ -111,12 +111,17 @@ X509 *crowd_certificate(const char *name, EVP_PKEY *key)
     return x;
 }
 
-static size_t put32(uint8_t *p, uint8_t key, uint32_t value)
+/* A small key and its number, in the shortest encoding. */
+static size_t put_number(uint8_t *p, uint8_t key, uint32_t value)
 {
-    const uint8_t bytes[] = {key, 0x1a, (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
-                             (uint8_t)value};
-    memcpy(p, bytes, sizeof bytes);
-    return sizeof bytes;
+    static const uint8_t heads[] = {0, 0x18, 0x19, 0x1a}, sizes[] = {0, 1, 2, 4};
+    int kind = value < 24 ? 0 : value < 0x100 ? 1 : value < 0x10000 ? 2 : 3;
+    size_t n = 2;
+    p[0] = key;
+    p[1] = kind == 0 ? (uint8_t)value : heads[kind];
+    for (int i = sizes[kind] - 1; i >= 0; i--)
+        p[n++] = (uint8_t)(value >> (8 * i));
+    return n;
 }
 
 void crowd_report(struct gwh_buf *out, unsigned number, struct gwh_key *key, uint32_t counter)
@@ -132,11 +137,11 @@ void crowd_report(struct gwh_buf *out, unsigned number, struct gwh_key *key, uin
     map[n++] = (uint8_t)(0x60 | length);
     memcpy(map + n, name, length);
     n += length;
-    n += put32(map + n, 3, counter);
+    n += put_number(map + n, 3, counter);
     memcpy(map + n, middle, sizeof middle);
     n += sizeof middle;
-    n += put32(map + n, 8, 1700000000);
-    n += put32(map + n, 9, 100000);
+    n += put_number(map + n, 8, 1700000000);
+    n += put_number(map + n, 9, 100000);
     memcpy(map + n, end, sizeof end);
     n += sizeof end;
     gwh_key_signer(&signer, key);
