@@ -334,7 +334,7 @@ static void run_poll(void)
 
 #define PACKET_MAX 100u
 static unsigned told, messages;
-static double last_told;
+static double first_told, last_told;
 
 static size_t put_text(uint8_t *p, const char *text)
 {
@@ -408,9 +408,10 @@ static void on_packet(struct link *l)
             become_ready(l);
         if ((l->in[0] & 0xf0) == 0x30) {
             messages++;
+            last_told = now_s();
+            first_told = messages == 1 ? last_told : first_told;
             told += l->done == 0;
             l->done = 1;
-            last_told = now_s();
         }
     }
 }
@@ -430,7 +431,7 @@ static void run_notify(void)
         fflush(stdout);
         for (double end = now_s() + ROUND_S; told < want.count && now_s() < end;)
             turn(1000);
-        printf("told %u last %.6f messages %u\n", told, last_told, messages);
+        printf("told %u first %.6f last %.6f messages %u\n", told, first_told, last_told, messages);
         fflush(stdout);
     }
 }
