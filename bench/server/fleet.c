@@ -170,16 +170,31 @@ static void take_in(struct link *l, size_t n)
     l->n -= n;
 }
 
+/* Devices come in no order: what is told in the order of their names has no advantage in the broker's memory. */
+static unsigned *shuffled(void)
+{
+    unsigned *order = calloc(want.count, sizeof *order);
+    srand(1);
+    for (unsigned i = 0; i < want.count; i++) {
+        unsigned other = (unsigned)rand() % (i + 1);
+        order[i] = order[other];
+        order[other] = i;
+    }
+    return order;
+}
+
 static void open_all(void)
 {
+    unsigned *order = shuffled();
     for (unsigned next = 0; ready < want.count;) {
         while (next < want.count && opening < OPENING) {
-            open_link(&links[next], next);
+            open_link(&links[next], order[next]);
             next++;
         }
         if (!turn(30000))
             die("nobody answers");
     }
+    free(order);
 }
 
 /* The next line of stdin: a round. */
@@ -254,7 +269,7 @@ static void sign_round(uint32_t round)
 {
     for (unsigned i = 0; i < want.count; i++) {
         for (unsigned k = 0; k < want.each; k++)
-            crowd_report(&links[i].reports[k], i, &links[i].key, round * want.each + k + 1);
+            crowd_report(&links[i].reports[k], links[i].device, &links[i].key, round * want.each + k + 1);
         links[i].done = 0;
     }
     acknowledged = cursor = 0;
