@@ -158,8 +158,8 @@ void crowd_list(unsigned count, const char *class_id)
         crowd_name(name, i);
         crowd_key(&key, i);
         gwh_hex(text, key.bytes, 64);
-        printf("%s{\"id\": \"%s\", \"class\": \"%s\", \"key\": \"%s\", \"tags\": [\"bench\"]}", i > 0 ? ",\n" : "", name,
-               class_id, text);
+        printf("%s{\"id\": \"%s\", \"class\": \"%s\", \"key\": \"%s\", \"tags\": [\"bench\"]}", i > 0 ? ",\n" : "",
+               name, class_id, text);
         gwh_key_free(&key);
     }
     printf("]}\n");

@@ -99,7 +99,11 @@ class FleetDaemon(Daemon):
         with open(self.log, "a") as log:
             self.process = subprocess.Popen([bin_dir / "bin/godwitd", config], stdin=subprocess.DEVNULL, stderr=log,
                                             preexec_fn=pin(SERVER_CORE))
-        self.says(" ready")
+        try:
+            self.says(" ready")
+        except RuntimeError:
+            self.end()
+            raise
 
     def says(self, text, seconds=30):
         end = time.monotonic() + seconds
@@ -121,7 +125,11 @@ class Crowd:
             [place.bin / "bench/server-fleet", mode, "--port", str(port), "--ca", "srv/ca/ca.pem", "--issuer",
              issuer[0], "--issuer-key", issuer[1], *map(str, more)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, preexec_fn=pin(core))
-        self.line("ready")
+        try:
+            self.line("ready")
+        except RuntimeError:
+            self.end()
+            raise
 
     def line(self, first):
         text = self.process.stdout.readline()
@@ -134,29 +142,38 @@ class Crowd:
         self.process.stdin.flush()
 
     def end(self):
+        """It ends with its stdin; if it is in a round, at once."""
         self.process.stdin.close()
-        self.process.stdout.read()
-        self.process.wait(timeout=60)
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
 
 
 # ---- Reports ---------------------------------------------------------------------------------------------------------
 
 def reports(place, verdicts, options):
     devices, each = min(1000, place.devices), 4 if options.quick else 20
-    crowd = Crowd(place, "reports", place.port, CLIENT_CORE, "--count", devices, "--each", each, "--at-once", 256)
     rounds = []
-    for number in range(options.rounds):
-        if number:
-            crowd.line("ready")
-        before = cpu(place.daemon.pids())
-        crowd.tell()
-        text = crowd.line("reports")
-        used = cpu(place.daemon.pids()) - before
-        count, seconds, p99 = int(text[1]), float(text[3]), float(text[7])
-        if count != devices * each:
-            raise RuntimeError(f"only {count} reports were acknowledged")
-        rounds.append((count / seconds, p99, used / count * 1e6, used / seconds))
-    crowd.end()
+    with Crowd(place, "reports", place.port, CLIENT_CORE, "--count", devices, "--each", each, "--at-once", 256) as crowd:
+        for number in range(options.rounds):
+            if number:
+                crowd.line("ready")
+            before = cpu(place.daemon.pids())
+            crowd.tell()
+            text = crowd.line("reports")
+            used = cpu(place.daemon.pids()) - before
+            count, seconds, p99 = int(text[1]), float(text[3]), float(text[7])
+            if count != devices * each:
+                raise RuntimeError(f"only {count} reports were acknowledged")
+            rounds.append((count / seconds, p99, used / count * 1e6, used / seconds))
     rate, p99, micro, share = (statistics.median(column) for column in zip(*rounds))
     verdicts.say("reports end to end, mTLS: per s", rate, REPORTS_LEAST,
                  f"{devices} devices, 256 waiting; acknowledged after {p99:.1f} ms (99 of 100); {micro:.0f} us of CPU "
@@ -171,8 +188,12 @@ class Round:
     def __init__(self, place, devices):
         self.place, self.connection, self.number = place, place.admin(), 0
         self.crowd = Crowd(place, "notify", place.port + 4, CLIENT_CORE, "--count", devices)
-        self.publisher = Crowd(place, "publish", place.port + 5, SERVER_CORE, "--count", devices,
-                               issuer=("srv/ca/ca.pem", "srv/ca/ca.key"))
+        try:
+            self.publisher = Crowd(place, "publish", place.port + 5, SERVER_CORE, "--count", devices,
+                                   issuer=("srv/ca/ca.pem", "srv/ca/ca.key"))
+        except RuntimeError:
+            self.crowd.end()
+            raise
         self.devices, self.first = devices, True
 
     def wait(self):
@@ -253,15 +274,14 @@ def poll(place, verdicts, options):
                      {"name": "poll", "release": place.release, "target": {"all": True}})
     place.ask(connection, "POST", f"/api/v1/rollouts/{made['id']}/start")
     before = memory(place.daemon.process.pid)
-    crowd = Crowd(place, "poll", place.port, CLIENT_CORE, "--count", place.devices, "--at-once", 200)
     seen = []
-    for number in range(2):
-        if number:
-            crowd.line("ready")
-        crowd.tell()
-        crowd.line("looked")
-        seen.append(memory(place.daemon.process.pid))
-    crowd.end()
+    with Crowd(place, "poll", place.port, CLIENT_CORE, "--count", place.devices, "--at-once", 200) as crowd:
+        for number in range(2):
+            if number:
+                crowd.line("ready")
+            crowd.tell()
+            crowd.line("looked")
+            seen.append(memory(place.daemon.process.pid))
     now = seen[-1]
     private = now["Private_Clean"] + now["Private_Dirty"]
     cache = max(0, private - now["Anonymous"])
