@@ -15,6 +15,7 @@ import json
 import os
 import resource
 import signal
+import sqlite3
 import ssl
 import statistics
 import subprocess
@@ -76,6 +77,14 @@ class Place:
                                  class_id], check=True, capture_output=True).stdout
         Path("devices.json").write_bytes(listed)
         self.godwit("device", "import", "devices.json")
+
+    @staticmethod
+    def rows(query):
+        db = sqlite3.connect("file:srv/data/godwit.db?mode=ro", uri=True)
+        try:
+            return db.execute(query).fetchone()[0]
+        finally:
+            db.close()
 
     def ask(self, connection, method, path, body=None):
         head = {"Authorization": f"Bearer {Path('token').read_text().strip()}", "Content-Type": "application/json"}
@@ -142,7 +151,7 @@ class Crowd:
         self.process.stdin.flush()
 
     def end(self):
-        """It ends with its stdin; if it is in a round, at once."""
+        """It ends with its stdin; if it hangs in a round, by its process id."""
         self.process.stdin.close()
         try:
             self.process.wait(timeout=20)
@@ -162,7 +171,8 @@ class Crowd:
 def reports(place, verdicts, options):
     devices, each = min(1000, place.devices), 4 if options.quick else 20
     rounds = []
-    with Crowd(place, "reports", place.port, CLIENT_CORE, "--count", devices, "--each", each, "--at-once", 256) as crowd:
+    load = ("--count", devices, "--each", each, "--at-once", 256)
+    with Crowd(place, "reports", place.port, CLIENT_CORE, *load) as crowd:
         for number in range(options.rounds):
             if number:
                 crowd.line("ready")
@@ -174,6 +184,9 @@ def reports(place, verdicts, options):
             if count != devices * each:
                 raise RuntimeError(f"only {count} reports were acknowledged")
             rounds.append((count / seconds, p99, used / count * 1e6, used / seconds))
+    stored = place.rows("SELECT count(*) FROM report")
+    if stored != devices * each * options.rounds:
+        raise RuntimeError(f"{stored} reports are stored, {devices * each * options.rounds} were acknowledged")
     rate, p99, micro, share = (statistics.median(column) for column in zip(*rounds))
     verdicts.say("reports end to end, mTLS: per s", rate, REPORTS_LEAST,
                  f"{devices} devices, 256 waiting; acknowledged after {p99:.1f} ms (99 of 100); {micro:.0f} us of CPU "
@@ -300,7 +313,7 @@ def main():
     parser.add_argument("--part", action="append", choices=PARTS, help="that alone")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--devices", type=int, default=5000, help="connected to the broker")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the devices, less reports")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the devices, less reports: to see that it runs, not for its verdicts")
     options = parser.parse_args()
     bin_dir, verdicts, code = options.bin.resolve(), Verdicts(), 0
     options.devices //= 10 if options.quick else 1
