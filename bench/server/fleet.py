@@ -313,7 +313,7 @@ def main():
     parser.add_argument("--part", action="append", choices=PARTS, help="that alone")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--devices", type=int, default=5000, help="connected to the broker")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the devices, less reports: to see that it runs, not for its verdicts")
+    parser.add_argument("--quick", action="store_true", help="a tenth of it: to see that it runs")
     options = parser.parse_args()
     bin_dir, verdicts, code = options.bin.resolve(), Verdicts(), 0
     options.devices //= 10 if options.quick else 1
