@@ -118,11 +118,14 @@ bench-agent: ## 1 000 devices update at once from nginx: bytes, retries, time; D
 	@$(call preset,host)
 	@bench/agent/run.py $(BUILD)/host --devices $(or $(DEVICES),1000)
 
-bench-server: ## the server: durable reports; downloads, looks, handshakes, memory against nginx; ROUNDS=n
+bench-server: ## the server: reports, notifications, memory; downloads, looks, handshakes against nginx; ROUNDS=n PART=name
 	$(call deps,test)
 	@$(call preset,host)
-	@rm -rf $(BUILD)/bench-server; missed=0; $(BUILD)/host/bench/bench-reports $(BUILD)/bench-server || missed=1; \
-	bench/server/run.py $(BUILD)/host --rounds $(or $(ROUNDS),5) || missed=1; exit $$missed
+	@rm -rf $(BUILD)/bench-server; missed=0; part="$(PART)"; rounds="--rounds $(or $(ROUNDS),5)"; \
+	case "$$part" in "" | writer) $(BUILD)/host/bench/bench-reports $(BUILD)/bench-server || missed=1 ;; esac; \
+	case "$$part" in "" | nginx) bench/server/run.py $(BUILD)/host $$rounds || missed=1 ;; esac; \
+	case "$$part" in writer | nginx) ;; *) \
+	bench/server/fleet.py $(BUILD)/host $$rounds $${part:+--part "$$part"} || missed=1 ;; esac; exit $$missed
 
 bench-boot: ## the emulated board from reset to an image of 128 KB
 	$(call deps,test)

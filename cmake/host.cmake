@@ -108,3 +108,5 @@ gw_program(server-load SOURCES tests/server-kill/load_main.c LINK godwit-server 
 gw_program(agents SOURCES bench/agent/agents.c LINK godwit-posix DIR bench)
 gw_program(server-client SOURCES bench/server/client.c LINK OpenSSL::SSL Threads::Threads DIR bench)
 target_compile_definitions(server-client PRIVATE _GNU_SOURCE)
+gw_program(server-fleet SOURCES bench/server/fleet.c bench/server/crowd.c LINK godwit-host OpenSSL::SSL DIR bench)
+target_compile_definitions(server-fleet PRIVATE _GNU_SOURCE)
