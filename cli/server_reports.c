@@ -2,7 +2,8 @@
  * server_reports.c - godwit server reports: is what the server's database says of its devices what the devices said?
  *
  * Reads the database of a server's folder, running or not, or of a backup that was unpacked. Every report is verified
- * by the key of its device; with --devices, the list from the factory's desk, that key is not the database's word either.
+ * by the key of its device; with --devices, the list from the factory's desk, that key is not the database's word
+ * either.
  */
 #include <stdio.h>
 #include <string.h>

@@ -60,7 +60,8 @@ def holds(path, name):
         return f'{{ "{name}",' in text
     defined = re.search(r"^[A-Za-z][\w *]*\b" + re.escape(name) + r"\([^;]*?\)\n\{", text, re.M) is not None
     if "cmocka_run_group_tests" in text:
-        return defined and re.search(r"(?:cmocka_unit_test\w*|\bTEST|\bT)\(" + re.escape(name) + r"\b", text) is not None
+        run = r"(?:cmocka_unit_test\w*|\bTEST|\bT)\(" + re.escape(name) + r"\b"
+        return defined and re.search(run, text) is not None
     return defined
 
 
