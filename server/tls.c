@@ -11,7 +11,7 @@
 
 #include "httpd.h"
 
-#define SESSIONS 16384
+#define SESSIONS 4096 /* that may be resumed: each costs some 5 KB, with its decoded client certificate */
 #define SESSION_SECONDS (6 * 3600)
 
 static int fail(struct gwh_error *err, const char *what, const char *path)
