@@ -147,6 +147,16 @@ static int run_retry(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
+static int run_remove(const struct gwh_args *a, struct gwh_error *err)
+{
+    int e = change(a, "DELETE", "", NULL, err);
+    if (e == GWH_OK) {
+        gwh_note("%s and its reports are forgotten; a certificate still good may bring it back by first sight",
+                 a->operand[0]);
+    }
+    return e;
+}
+
 static int run_set(const struct gwh_args *a, struct gwh_error *err)
 {
     const char *enabled = gwh_text(a, "enabled");
@@ -304,6 +314,8 @@ const struct gwh_command cli_devices[] = {
     {"device", "reports", "ID", 1, 1, "what a device reported, newest first", reports_options,
      "godwit device reports dev1", run_reports},
     {"device", "retry", "ID", 1, 1, "tell a device to look now", act_options, "godwit device retry dev1", run_retry},
+    {"device", "remove", "ID", 1, 1, "forget a device and all that it reported", act_options,
+     "godwit device remove dev1", run_remove},
     {"device", "set", "ID", 1, 1, "tags of a device; whether it may come in", set_options,
      "godwit device set dev1 --enabled no", run_set},
     {"device", "import", "LIST", 1, 1, "make devices known: devices.json of `device provision --csv`", import_options,

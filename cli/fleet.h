@@ -47,6 +47,7 @@ int cli_device_show(const struct gwh_args *a, struct gwh_error *err);
 bool cli_is_server(const char *where);
 int cli_server_publish(const struct gwh_args *a, struct gwh_error *err);
 int cli_server_release(const struct gwh_args *a, struct gwh_error *err);
+int cli_server_delete(const struct gwh_args *a, struct gwh_error *err);
 int cli_server_releases(const struct gwh_args *a, struct gwh_error *err);
 
 #endif

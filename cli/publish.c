@@ -158,5 +158,7 @@ const struct gwh_command cli_publish[] = {
      "godwit release list --from /srv/updates --json", run_list},
     {"release", "show", "DIGEST", 1, 1, "a release on a server, with its payloads", show_options,
      "godwit release show 5a0c... --from https://updates.example.com:8443", cli_server_release},
+    {"release", "delete", "DIGEST", 1, 1, "delete a release from a server, unless a rollout needs it", show_options,
+     "godwit release delete 5a0c... --from https://updates.example.com:8443", cli_server_delete},
     CLI_COMMANDS_END,
 };

@@ -198,6 +198,21 @@ int cli_server_releases(const struct gwh_args *a, struct gwh_error *err)
     return e;
 }
 
+int cli_server_delete(const struct gwh_args *a, struct gwh_error *err)
+{
+    struct gwh_rest r;
+    char path[200] = "/api/v1/releases/";
+    int e = cli_rest_at(&r, a, gwh_text(a, "from"), err);
+    e = e == GWH_OK ? gwh_rest_add(path, sizeof path, a->operand[0], err) : e;
+    e = e == GWH_OK ? gwh_rest_call(&r, "DELETE", path, NULL, NULL, err) : e;
+    gwh_rest_close(&r);
+    if (e == GWH_OK) {
+        gwh_note("release %s is deleted; its payloads go within the hour, unless another release needs them",
+                 a->operand[0]);
+    }
+    return e;
+}
+
 int cli_server_release(const struct gwh_args *a, struct gwh_error *err)
 {
     struct gwh_rest r;

@@ -507,6 +507,17 @@ def roll(s, running):
     refused = len([e for e in running[1].events("FAILED")])
     s.holds("fleet: disabled, it is refused", until(20, lambda: len(running[1].events("FAILED")) > refused),
             running[1].out.read_text()[-600:])
+    admin("device", "remove", "f2")
+    s.holds("fleet: a device that was removed is not known", "f2" not in
+            {d["id"] for d in json.loads(admin("device", "list", "--json"))})
+    needed = subprocess.run([BIN / "godwit", "release", "delete", digest, "--from", url],
+                            capture_output=True, text=True)
+    s.holds("fleet: a release that a rollout needs stays", needed.returncode == 1 and
+            digest in admin("release", "list", "--from", url), needed.stderr)
+    shutil.copytree("rel-1.0.0", "rel-spare", ignore=shutil.ignore_patterns("head.cose"))  # its head is an older one
+    spare = admin("release", "publish", "rel-spare", "--to", url).strip()
+    admin("release", "delete", spare, "--from", url)
+    s.holds("fleet: another one goes", spare not in admin("release", "list", "--from", url))
     log = admin("server", "audit")
     s.holds("fleet: the audit log has it all", all(w in log for w in ("rollout", "release", "token", "f2")), log)
 
