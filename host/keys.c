@@ -112,8 +112,7 @@ void gwh_key_free(struct gwh_key *key)
     memset(key, 0, sizeof *key);
 }
 
-/* Never asks at the terminal: a missing passphrase is an error with a hint. */
-static int passphrase_callback(char *out, int size, int writing, void *ctx)
+int gwh_passphrase_given(char *out, int size, int writing, void *ctx)
 {
     const char *passphrase = ctx;
     (void)writing;
@@ -163,8 +162,8 @@ int gwh_key_parse(struct gwh_key *key, struct gw_span pem, const char *name, con
         return gwh_openssl_failed(err, "cannot read a key");
     }
     void *ctx = (void *)(uintptr_t)passphrase;
-    key->evp = is_private ? PEM_read_bio_PrivateKey(bio, NULL, passphrase_callback, ctx)
-                          : PEM_read_bio_PUBKEY(bio, NULL, passphrase_callback, ctx);
+    key->evp = is_private ? PEM_read_bio_PrivateKey(bio, NULL, gwh_passphrase_given, ctx)
+                          : PEM_read_bio_PUBKEY(bio, NULL, gwh_passphrase_given, ctx);
     key->is_private = is_private;
     if (rest != NULL) {
         *rest = pem.n - (size_t)BIO_pending(bio);
@@ -353,7 +352,7 @@ static X509 *parse_certificate(struct gw_span file)
 {
     const uint8_t *p = file.p;
     BIO *bio = BIO_new_mem_buf(file.p, (int)file.n);
-    X509 *x = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    X509 *x = bio != NULL ? PEM_read_bio_X509(bio, NULL, gwh_passphrase_given, NULL) : NULL;
     BIO_free(bio);
     ERR_clear_error();
     return x != NULL ? x : d2i_X509(NULL, &p, (long)file.n);

@@ -56,6 +56,11 @@ int gwh_certificate_parse(struct gwh_buf *der, struct gw_span file, const char *
                           struct gwh_error *err);
 /* "P-256", "RSA-3072" ... */
 const char *gwh_key_kind_name(const struct gwh_key *key);
+/*
+ * OpenSSL's pem_password_cb, for every file in PEM: gives the passphrase `ctx` (a string), or none (NULL). Without it
+ * OpenSSL asks at the terminal, for foreign bytes that claim to be encrypted as well.
+ */
+int gwh_passphrase_given(char *out, int size, int writing, void *ctx);
 /* First line of a passphrase file, in `out` (a string). */
 int gwh_passphrase_read(struct gwh_buf *out, const char *path, struct gwh_error *err);
 

@@ -14,6 +14,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "keys.h"
 #include "mqtt.h"
 
 struct gwh_mqtt {
@@ -35,8 +36,8 @@ static bool use_memory(SSL_CTX *tls, const struct gwh_mqtt_config *c)
 {
     BIO *a = BIO_new_mem_buf(c->certificate_pem.p, (int)c->certificate_pem.n);
     BIO *b = BIO_new_mem_buf(c->key_pem.p, (int)c->key_pem.n);
-    X509 *x = a != NULL ? PEM_read_bio_X509(a, NULL, NULL, NULL) : NULL;
-    EVP_PKEY *key = b != NULL ? PEM_read_bio_PrivateKey(b, NULL, NULL, NULL) : NULL;
+    X509 *x = a != NULL ? PEM_read_bio_X509(a, NULL, gwh_passphrase_given, NULL) : NULL;
+    EVP_PKEY *key = b != NULL ? PEM_read_bio_PrivateKey(b, NULL, gwh_passphrase_given, NULL) : NULL;
     bool ok = x != NULL && key != NULL && SSL_CTX_use_certificate(tls, x) == 1 && SSL_CTX_use_PrivateKey(tls, key) == 1;
     EVP_PKEY_free(key);
     X509_free(x);
@@ -47,6 +48,7 @@ static bool use_memory(SSL_CTX *tls, const struct gwh_mqtt_config *c)
 
 static bool use_files(SSL_CTX *tls, const struct gwh_mqtt_config *c)
 {
+    SSL_CTX_set_default_passwd_cb(tls, gwh_passphrase_given);
     return SSL_CTX_use_certificate_chain_file(tls, c->certificate) == 1 &&
            SSL_CTX_use_PrivateKey_file(tls, c->key, SSL_FILETYPE_PEM) == 1;
 }

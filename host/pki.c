@@ -359,7 +359,7 @@ static X509_CRL *read_crl(const char *path, struct gwh_error *err)
         return NULL;
     }
     BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
-    X509_CRL *crl = bio != NULL ? PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL) : NULL;
+    X509_CRL *crl = bio != NULL ? PEM_read_bio_X509_CRL(bio, NULL, gwh_passphrase_given, NULL) : NULL;
     BIO_free(bio);
     gwh_buf_free(&pem);
     if (crl == NULL) {

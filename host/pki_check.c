@@ -31,7 +31,7 @@ X509 *gwh_pki_read(const char *path, struct gwh_error *err)
 {
     struct gwh_buf pem = {0};
     BIO *bio = open_pem(&pem, path, err);
-    X509 *x = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    X509 *x = bio != NULL ? PEM_read_bio_X509(bio, NULL, gwh_passphrase_given, NULL) : NULL;
     if (bio != NULL && x == NULL) {
         (void)gwh_fail(err, GWH_REFUSED, "%s is no X.509 certificate in PEM", path);
     }
@@ -115,7 +115,7 @@ int gwh_csr_read(struct gwh_key *key, char out[GW_DEVICE_ID_MAX + 1], const char
 {
     struct gwh_buf pem = {0};
     BIO *bio = open_pem(&pem, path, err);
-    X509_REQ *q = bio != NULL ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
+    X509_REQ *q = bio != NULL ? PEM_read_bio_X509_REQ(bio, NULL, gwh_passphrase_given, NULL) : NULL;
     int e = GWH_OK;
     memset(key, 0, sizeof *key);
     if (bio == NULL) {

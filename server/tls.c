@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "httpd.h"
+#include "keys.h"
 
 #define SESSIONS 4096 /* that may be resumed: each costs some 5 KB, with its decoded client certificate */
 #define SESSION_SECONDS (6 * 3600)
@@ -25,6 +26,7 @@ static int fail(struct gwh_error *err, const char *what, const char *path)
 
 static int load_own(SSL_CTX *ctx, const struct gws_tls_config *config, struct gwh_error *err)
 {
+    SSL_CTX_set_default_passwd_cb(ctx, gwh_passphrase_given);
     if (SSL_CTX_use_certificate_chain_file(ctx, config->certificate) != 1)
         return fail(err, "server certificate", config->certificate);
     if (SSL_CTX_use_PrivateKey_file(ctx, config->key, SSL_FILETYPE_PEM) != 1)

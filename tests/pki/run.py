@@ -143,6 +143,16 @@ def certify(file, code, says, *more):
     holds("nothing is written", not Path("never.pem").exists())
 
 
+def asks_nothing(label, *command):
+    """Foreign PEM that says that it is encrypted: OpenSSL, left to itself, asks for its passphrase and waits."""
+    Path("bad.csr").write_text(f"-----{label}-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{'00' * 16}\n\n"
+                               f"{'A' * 64}\n-----{label.replace('BEGIN', 'END')}-----\n")
+    done = subprocess.run([BIN / "godwit", *command], capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL, start_new_session=True)
+    holds(f"{label}: refused", done.returncode == 1, done.stderr)
+    holds(f"{label}: no passphrase is asked for", "pass" not in done.stderr.lower(), done.stderr)
+
+
 def requests():
     key, other = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     certify(request("dev7", key, other), 1, "not signed by the key")
@@ -155,6 +165,7 @@ def requests():
     Path("bad.csr").write_text("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n")
     certify("bad.csr", 1, "no request")
     certify("nowhere.csr", 3, "cannot open")
+    asks_nothing("BEGIN CERTIFICATE REQUEST", "device", "certify", "bad.csr", "--device-ca", "dca", "-o", "never.pem")
     run("device", "csr", "--id", "dev1", "--own-key", "own.pub.pem", "-o", "x.csr", code=1, says="public key")
 
 
