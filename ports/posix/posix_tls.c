@@ -17,6 +17,7 @@
 
 #include "fields.h"
 #include "file.h"
+#include "keys.h"
 #include "posix_tls.h"
 
 #define CHAIN_MAX 8 /* intermediates */
@@ -310,17 +311,11 @@ int gwp_tls_attach(struct gwp_tls *tls, SSL_CTX *ctx, bool anonymous)
 
 /* ---- The client's own certificate ----------------------------------------------------------------------------- */
 
-static int no_passphrase(char *buffer, int size, int writing, void *arg)
-{
-    (void)buffer, (void)size, (void)writing, (void)arg;
-    return -1; /* nobody is asked */
-}
-
 int gwp_tls_check_client(struct gw_span certificate, struct gw_span key, struct gwh_error *err)
 {
     BIO *a = BIO_new_mem_buf(certificate.p, (int)certificate.n), *b = BIO_new_mem_buf(key.p, (int)key.n);
-    X509 *cert = a == NULL ? NULL : PEM_read_bio_X509(a, NULL, no_passphrase, NULL);
-    EVP_PKEY *pkey = b == NULL ? NULL : PEM_read_bio_PrivateKey(b, NULL, no_passphrase, NULL);
+    X509 *cert = a == NULL ? NULL : PEM_read_bio_X509(a, NULL, gwh_passphrase_given, NULL);
+    EVP_PKEY *pkey = b == NULL ? NULL : PEM_read_bio_PrivateKey(b, NULL, gwh_passphrase_given, NULL);
     bool match = cert != NULL && pkey != NULL && X509_check_private_key(cert, pkey) == 1;
     int e = match          ? GWH_OK
             : cert == NULL ? gwh_fail(err, GWH_REFUSED, "the client certificate is no certificate in PEM")
