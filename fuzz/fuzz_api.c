@@ -1,6 +1,6 @@
 /*
  * fuzz_api.c - a request in HTTP's own form, to the handler of its route: method, path, query, headers, body. No
- * network: what http_answer.c does is done here, and counts.
+ * network: what a handler asks is answered by http_ask.c; what http_answer.c does is done here, and counts.
  *
  * Properties: no crash, no leak; exactly one answer, whatever comes; an error is an object with a word and a sentence.
  * The database is a real one in a folder of its own, with a class, a device and a token in it.
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "api.h"
-#include "http_head.h"
+#include "http_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,10 +24,7 @@ struct gws_stream {
     void *ctx;
 };
 struct request {
-    struct gws_call call; /* first */
-    struct gws_head head;
-    struct gws_query query;
-    char arguments[GWS_PATH_MAX + 1 + GWS_ARGUMENTS_MAX];
+    struct gws_request own; /* first */
     struct gws_stream stream;
     unsigned answers;
 };
@@ -40,46 +37,6 @@ static char folder[64];
 static struct request *request_of(const struct gws_call *call)
 {
     return call->library;
-}
-
-const char *gws_header(const struct gws_call *call, const char *name)
-{
-    return gws_head_find(&request_of(call)->head, name);
-}
-
-const char *gws_query_text(const struct gws_call *call, const char *name)
-{
-    const struct gws_query *q = &request_of(call)->query;
-    for (size_t i = 0; i < q->count; i++)
-        if (strcmp(q->item[i].name, name) == 0)
-            return q->item[i].value;
-    return NULL;
-}
-
-bool gws_query_number(struct gws_call *call, const char *name, int64_t least, int64_t most, int64_t otherwise,
-                      int64_t *value)
-{
-    const char *text = gws_query_text(call, name);
-    uint64_t n = 0;
-    *value = otherwise;
-    if (text == NULL)
-        return true;
-    if (gws_decimal(text, strlen(text), &n) && n <= INT64_MAX && (int64_t)n >= least && (int64_t)n <= most) {
-        *value = (int64_t)n;
-        return true;
-    }
-    gws_answer_error(call, 400, "bad_query", "no number");
-    return false;
-}
-
-json_t *gws_body_json(struct gws_call *call)
-{
-    json_t *tree = json_loadb((const char *)call->body.p, call->body.n, JSON_REJECT_DUPLICATES, NULL);
-    if (json_is_object(tree))
-        return tree;
-    json_decref(tree);
-    gws_answer_error(call, 400, "bad_json", "no object");
-    return NULL;
 }
 
 void gws_call_again(struct gws_call *call)
@@ -229,30 +186,30 @@ static const struct gws_route *find(struct request *r)
 {
     for (const struct gws_route *const *table = gws_routes; *table != NULL; table++)
         for (const struct gws_route *route = *table; route->method != NULL; route++)
-            if (strcmp(route->method, r->head.method) == 0 &&
-                gws_path_match(route->pattern, r->head.path, r->arguments, r->call.argument))
+            if (strcmp(route->method, r->own.head.method) == 0 &&
+                gws_path_match(route->pattern, r->own.head.path, r->own.arguments, r->own.call.argument))
                 return route;
     return NULL;
 }
 
 static bool query_ok(struct request *r, const struct gws_route *route)
 {
-    if (!gws_query_parse(&r->query, r->head.query))
+    if (!gws_query_parse(&r->own.query, r->own.head.query))
         return false;
-    for (size_t i = 0; i < r->query.count; i++)
-        if (!gws_query_listed(route->query, r->query.item[i].name))
+    for (size_t i = 0; i < r->own.query.count; i++)
+        if (!gws_query_listed(route->query, r->own.query.item[i].name))
             return false;
     return true;
 }
 
 static void run(struct request *r, const struct gws_route *route, struct gw_span body)
 {
-    struct gws_call *c = &r->call;
+    struct gws_call *c = &r->own.call;
     bool device = (route->doors & (GWS_DOOR_DEVICES | GWS_DOOR_TOKENS)) != 0;
     c->server = &server;
     c->door = device ? GWS_DOOR_DEVICES : GWS_DOOR_ADMIN;
-    c->method = r->head.method;
-    c->path = r->head.path;
+    c->method = r->own.head.method;
+    c->path = r->own.head.path;
     c->body = body;
     c->role = GWS_ROLE_ADMIN;
     c->library = r;
@@ -284,7 +241,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(bytes != NULL && body != NULL && r != NULL);
     memcpy(bytes, data, (size_t)end);
     memcpy(body + 1, data + end, size - (size_t)end);
-    if (gws_head_parse(&r->head, bytes, (size_t)end) == NULL) {
+    if (gws_head_parse(&r->own.head, bytes, (size_t)end) == NULL) {
         const struct gws_route *route = find(r);
         if (route != NULL && size - (size_t)end <= route->body_max && query_ok(r, route))
             run(r, route, (struct gw_span){body + 1, size - (size_t)end});

@@ -23,11 +23,6 @@ static const struct gws_refusal head_slow = { 408, "slow", "the request did not 
 static const struct gws_refusal head_long = { 431, "headers", "the head of the request is too long" };
 static const struct gws_refusal head_bad = { 400, "malformed", "this is not a well-formed HTTP request" };
 
-struct gws_request *gws_request_of(const struct gws_call *call)
-{
-    return call->library;
-}
-
 void gws_request_free(struct gws_request *r)
 {
     free(r->bytes);

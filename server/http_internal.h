@@ -156,7 +156,6 @@ bool gws_conn_start(struct gws_http_door *d, struct gws_conn *c, evutil_socket_t
 /* The state that it is in may take that long from now. */
 void gws_conn_within(struct gws_conn *c, uint32_t ms);
 void gws_request_free(struct gws_request *r);
-struct gws_request *gws_request_of(const struct gws_call *call);
 
 /* ---- http_door.c ------------------------------------------------------------------------------------------------- */
 
@@ -171,6 +170,10 @@ bool gws_request_admit(struct gws_request *r);
 void gws_request_run(struct gws_request *r);
 /* All routes of the door ADMIN have a role. */
 int gws_routes_check(struct gwh_error *err);
+
+/* ---- http_ask.c -------------------------------------------------------------------------------------------------- */
+
+struct gws_request *gws_request_of(const struct gws_call *call);
 
 /* ---- http_answer.c ----------------------------------------------------------------------------------------------- */
 
