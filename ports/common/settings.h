@@ -1,0 +1,28 @@
+/*
+ * settings.h - what the factory tells a device beside its identity: where its server is, and the like. Text in an area
+ * of flash of its own that no update writes (board.json: "settings"), made by `godwit device provision --settings`.
+ *
+ *     # a comment
+ *     server = https://updates.example.com:8443
+ *     host = updates.example.com 10.0.2.2
+ *     host = cdn.example.com 10.0.2.3
+ *
+ * Lines end with a line feed, the text with the first byte 0xff or 0x00, or with the area. A name is [a-z_]+; blanks
+ * around name and value do not count; a line that is none of these is passed over. Not secret, not signed: who could
+ * write it could write the identity beside it. Nothing here is trusted for more than where to ask.
+ */
+#ifndef GWC_SETTINGS_H
+#define GWC_SETTINGS_H
+
+#include "godwit/godwit.h"
+
+#define GWC_SETTINGS_MAX 4096u
+
+/* Value number `i` of a name, in the order of lines; a view into `text`. n 0: there is none. */
+struct gw_span gwc_setting(struct gw_span text, const char *name, unsigned i);
+/* A decimal number; `otherwise` when it is absent or is none (sign, blank, more than 32 bits). */
+uint32_t gwc_setting_number(struct gw_span text, const char *name, uint32_t otherwise);
+/* Copied, and ended by a zero. False, and an empty text: absent, or it does not fit. */
+bool gwc_setting_text(struct gw_span text, const char *name, char *out, size_t size);
+
+#endif
