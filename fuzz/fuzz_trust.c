@@ -1,8 +1,27 @@
 /*
  * fuzz_trust.c - trust bundles, signed and bare: what is accepted holds strong, distinct keys and a policy that asks
- * for something.
+ * for something, and its CAs of servers lie inside of it.
  */
+#include "fields.h"
 #include "fuzz_formats.h"
+
+static void read_ca(struct gw_cbor *c, void *out)
+{
+    *(struct gw_span *)out = gw_cbor_bytes(c);
+}
+
+static void walk_server_cas(const struct gw_trust *t)
+{
+    struct gw_span der;
+    uint32_t n = gw_list_count(t->server_cas);
+
+    MUST((n == 0) == (t->server_cas.n == 0) && n <= GW_SERVER_CAS_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        MUST(gw_list_read(t->server_cas, i, read_ca, &der) == GW_OK && der.n >= 1 && der.n <= 1024);
+        MUST(der.p > t->server_cas.p && der.p + der.n <= t->server_cas.p + t->server_cas.n);
+    }
+    MUST(gw_list_read(t->server_cas, n, read_ca, &der) == GW_ERR_NOTHING);
+}
 
 static void walk(const struct gw_trust *t)
 {
@@ -23,6 +42,7 @@ static void walk(const struct gw_trust *t)
     for (uint32_t i = 0; i < t->policy_count; i++) {
         MUST(t->policy[i].count >= 1 && t->policy[i].roles > 0 && t->policy[i].roles < GW_ROLE_ROOT);
     }
+    walk_server_cas(t);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

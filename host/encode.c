@@ -274,7 +274,7 @@ static void put_trust(struct gw_cborw *w, const void *spec)
 {
     const struct gwh_trust *t = spec;
     gw_cborw_map(w, 4u + (t->revoked_count != 0) + (t->policy_count != 0) + (t->pin_count != 0) + (t->host_count != 0) +
-                        t->extra.count);
+                        (t->server_ca_count != 0) + t->extra.count);
     put_uint_at(w, 1, format_of(t->format));
     put_uint_at(w, 2, t->version);
     put_uint_at(w, 3, t->epoch);
@@ -294,6 +294,10 @@ static void put_trust(struct gw_cborw *w, const void *spec)
     }
     put_digests_at(w, 7, t->pins, t->pin_count);
     put_texts_at(w, 8, t->hosts, t->host_count);
+    put_list_at(w, 9, t->server_ca_count);
+    for (uint32_t i = 0; i < t->server_ca_count; i++) {
+        gw_cborw_bytes(w, t->server_cas[i].p, t->server_cas[i].n);
+    }
     gw_cborw_raw(w, t->extra.pairs.p, t->extra.pairs.n);
 }
 

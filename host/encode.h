@@ -92,6 +92,8 @@ struct gwh_trust {
     uint32_t pin_count; /* 0: absent */
     const char *const *hosts;
     uint32_t host_count; /* 0: absent */
+    const struct gw_span *server_cas; /* X.509, DER */
+    uint32_t server_ca_count;         /* 0: absent */
     struct gwh_extra extra;
 };
 int gwh_trust_map(struct gwh_buf *out, const struct gwh_trust *t);

@@ -10,6 +10,7 @@
 
 #define ROLES (GW_ROLE_AUTHOR | GW_ROLE_APPROVER | GW_ROLE_DISTRIBUTOR)
 #define HOST_MAX 253u
+#define SERVER_CA_MAX 1024u /* bytes of a certificate */
 
 struct bundle {
     struct gw_trust trust;
@@ -26,6 +27,7 @@ static const struct gw_field fields[] = {
     { 6, GW_FIELD_LIST, AT(policy), AT(trust.policy_count), GW_POLICY_MAX },
     { 7, GW_FIELD_LIST, AT(trust.pins), 0, 0 },
     { 8, GW_FIELD_LIST, AT(trust.hosts), 0, 0 },
+    { 9, GW_FIELD_LIST, AT(trust.server_cas), 0, GW_SERVER_CAS_MAX },
 };
 
 static uint32_t in_range(struct gw_cbor *c, uint32_t most)
@@ -47,6 +49,15 @@ static void read_host(struct gw_cbor *c, void *out)
     struct gw_span s = gw_cbor_text(c);
     (void)out;
     if (s.n == 0 || s.n > HOST_MAX) {
+        gw_cbor_fail(c, GW_ERR_VALUE);
+    }
+}
+
+static void read_server_ca(struct gw_cbor *c, void *out)
+{
+    struct gw_span s = gw_cbor_bytes(c);
+    (void)out;
+    if (s.n == 0 || s.n > SERVER_CA_MAX) {
         gw_cbor_fail(c, GW_ERR_VALUE);
     }
 }
@@ -104,6 +115,7 @@ int gw_trust_parse(struct gw_trust *trust, const uint8_t *map, size_t n)
     gw_list_walk(&c, b.trust.revoked, read_digest, digest);
     gw_list_walk(&c, b.trust.pins, read_digest, digest);
     gw_list_walk(&c, b.trust.hosts, read_host, NULL);
+    gw_list_walk(&c, b.trust.server_cas, read_server_ca, NULL);
     gw_list_walk(&c, b.policy, read_line, &line);
     error = gw_cbor_end(&c);
     if (error != GW_OK) {

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fields.h"
 #include "objects.h"
-
 
 static struct t_world w;
 
@@ -243,6 +243,38 @@ static void test_hosts(void **state)
     w.trust_is = kept;
 }
 
+static void test_server_cas(void **state)
+{
+    static const uint8_t bytes[1025] = { 1 };
+    struct gw_span cas[5] = { { bytes, 1 }, { bytes, 1024 }, { bytes, 2 }, { bytes, 3 }, { bytes, 4 } };
+    const struct gwh_trust kept = w.trust_is;
+    struct gw_trust trust;
+    (void)state;
+
+    assert_int_equal(parse(&trust), GW_OK);
+    assert_int_equal(trust.server_cas.n, 0);
+    w.trust_is.server_cas = cas;
+    w.trust_is.server_ca_count = 1;
+    assert_int_equal(parse(&trust), GW_OK);
+    assert_int_equal(gw_list_count(trust.server_cas), 1);
+    assert_int_equal(trust.server_cas.n, 3);
+    w.trust_is.server_ca_count = 4;
+    assert_int_equal(parse(&trust), GW_OK);
+    assert_int_equal(gw_list_count(trust.server_cas), 4);
+    w.trust_is.server_ca_count = 5;
+    assert_int_equal(parse(&trust), GW_ERR_LIMIT);
+    w.trust_is.server_ca_count = 4;
+    cas[3].n = 0;
+    assert_int_equal(parse(&trust), GW_ERR_VALUE);
+    cas[3].n = 1025;
+    assert_int_equal(parse(&trust), GW_ERR_VALUE);
+    cas[3].n = 3;
+    assert_int_equal(open_by(KEYS(&w.root[0], &w.root[1])), GW_ERR_LIMIT); /* the whole bundle is too long now */
+    w.trust_is.server_ca_count = 1;
+    assert_int_equal(open_by(KEYS(&w.root[0], &w.root[1])), GW_OK);
+    w.trust_is = kept;
+}
+
 static void test_unknown_keys(void **state)
 {
     const struct gwh_trust kept = w.trust_is;
@@ -279,6 +311,11 @@ static void test_malformed_maps(void **state)
         { "a5 01 01 02 05 03 02 04 81 " KEY " 06 81 83 01 01 01", GW_ERR_FORMAT },
         { "a5 01 01 02 05 03 02 04 81 " KEY " 07 81 00", GW_ERR_FORMAT },
         { "a5 01 01 02 05 03 02 04 81 " KEY " 08 81 41 00", GW_ERR_FORMAT },
+        { "a5 01 01 02 05 03 02 04 81 " KEY " 09 81 41 00", GW_OK },
+        { "a5 01 01 02 05 03 02 04 81 " KEY " 09 80", GW_ERR_FORMAT },
+        { "a5 01 01 02 05 03 02 04 81 " KEY " 09 41 00", GW_ERR_FORMAT },      /* the list forgotten */
+        { "a5 01 01 02 05 03 02 04 81 " KEY " 09 81 61 61", GW_ERR_FORMAT },   /* text */
+        { "a5 01 01 02 05 03 02 04 81 " KEY " 09 81 40", GW_ERR_VALUE },
         { "a4 01 01 02 1b0000000100000000 03 02 04 81 " KEY, GW_ERR_VALUE },
         { "a4 01 01 02 05 03 02 04 81 82 01 a4 01 02 20 01 21 5820"
           "1111111111111111111111111111111111111111111111111111111111111111"
@@ -323,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_same_key_under_two_names),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_server_cas),
         cmocka_unit_test(test_unknown_keys),
         cmocka_unit_test(test_malformed_maps),
     };

@@ -60,6 +60,7 @@ struct gw_policy_line {
     uint32_t count;
 };
 #define GW_POLICY_MAX 3u
+#define GW_SERVER_CAS_MAX 4u /* CAs of servers in one bundle */
 
 struct gw_trust {
     struct gw_span bytes;   /* the signed CBOR map */
@@ -67,8 +68,9 @@ struct gw_trust {
     uint32_t epoch;         /* of the releases that it accepts; only grows */
     struct gw_span keys;    /* encoded arrays; use the accessors */
     struct gw_span revoked;
-    struct gw_span pins;
+    struct gw_span pins;       /* of server CAs: one must be in the chain of a server's certificate */
     struct gw_span hosts;
+    struct gw_span server_cas; /* X.509, DER: they alone are roots for servers; n 0: those that the device was given */
     uint32_t key_count;
     struct gw_policy_line policy[GW_POLICY_MAX]; /* for manifests; default: one author */
     uint32_t policy_count;
