@@ -366,19 +366,14 @@ static void begin(struct gwc_fetch *f, uint8_t resource)
 
 /* ---- The transport ---------------------------------------------------------------------------------------------- */
 
-static void read_pin(struct gw_cbor *c, void *out)
-{
-    gw_cbor_fixed(c, out, GW_DIGEST_SIZE);
-}
-
 static int fetch_trust(void *ctx, const struct gw_transport_trust *t)
 {
     static const struct gw_span none = { NULL, 0 };
     struct gwc_fetch *f = ctx;
     const struct gwc_secure *s = f->config->secure;
-    struct gw_span hosts = t->trust != NULL ? t->trust->hosts : none, pins = t->trust != NULL ? t->trust->pins : none;
-    uint8_t pin[GWC_PINS_MAX][GW_DIGEST_SIZE];
-    uint32_t count = gw_list_count(pins);
+    struct gw_span hosts = t->trust != NULL ? t->trust->hosts : none;
+    uint8_t pins[GWC_PINS_MAX][GW_DIGEST_SIZE];
+    struct gwc_trusted trusted;
 
     if (f->phase != CLOSED) {
         return GW_ERR_STATE;
@@ -386,20 +381,18 @@ static int fetch_trust(void *ctx, const struct gw_transport_trust *t)
     drop(f);
     f->moved = false;
     f->hosts_n = 0;
-    if (hosts.n > sizeof f->hosts || count > GWC_PINS_MAX) {
+    if (hosts.n > sizeof f->hosts) {
         return GW_ERR_LIMIT;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        int error = gw_list_read(pins, i, read_pin, pin[i]);
-        if (error != GW_OK) {
-            return error;
-        }
+    int error = gwc_trusted_from(&trusted, pins, t);
+    if (error != GW_OK) {
+        return error;
     }
     if (hosts.n > 0) {
         memcpy(f->hosts, hosts.p, hosts.n);
     }
     f->hosts_n = (uint16_t)hosts.n;
-    return s->trust(s->stream.ctx, t->now, (const uint8_t (*)[GW_DIGEST_SIZE])pin, count);
+    return s->trust(s->stream.ctx, &trusted);
 }
 
 static int fetch_open(void *ctx, const struct gw_request *r)

@@ -11,9 +11,9 @@
 
 #include "godwit/transport.h"
 #include "http.h"
+#include "trusted.h"
 #include "url.h"
 
-#define GWC_PINS_MAX 4u          /* pins of a trust bundle; more are GW_ERR_LIMIT */
 #define GWC_HOSTS_SIZE 512u      /* bytes of its list of hosts, encoded; more are GW_ERR_LIMIT */
 #define GWC_REDIRECTS_MAX 3u     /* of one request */
 #define GWC_FETCH_TIMEOUT_MS 30000u

@@ -32,12 +32,21 @@ enum gwc_peer {
     GWC_PEER_ANYBODY,   /* neither is it checked nor ours shown: by the agent's policy only (godwit/transport.h) */
 };
 
+/* What the certificates of servers are checked by. Views: whoever is told copies what it keeps. */
+struct gwc_trusted {
+    uint32_t now;                          /* seconds since 1970; 0: dates are not checked */
+    const uint8_t (*pins)[GW_DIGEST_SIZE]; /* if there are any, one of the CAs of a server has to be among them */
+    size_t pin_count;
+    struct gw_span roots; /* certificates (DER) as a CBOR array of byte strings (SPEC.md, section 3, item 9): the only
+                           * CAs then; n 0: those that the layer was made with */
+};
+
 /* A stream that checks who is at the other end. Its functions get stream.ctx. */
 struct gwc_secure {
     struct gwc_stream stream;
-    /* For all connections from now on: the time (seconds since 1970; 0: dates are not checked), and the pins: if there
-     * are any, one of the CAs of a server has to be among them. Copied; GW_ERR_LIMIT: more than it has room for. */
-    int (*trust)(void *ctx, uint32_t now, const uint8_t (*pins)[GW_DIGEST_SIZE], size_t pin_count);
+    /* For all connections from now on; one that stands stays: close it, if what is trusted has changed. GW_ERR_LIMIT:
+     * more than there is room for; GW_ERR_CRYPTO: a root that is no certificate. After an error nobody is trusted. */
+    int (*trust)(void *ctx, const struct gwc_trusted *t);
     /* For the next connection only; without a word it is GWC_PEER_OTHER. */
     void (*peer)(void *ctx, enum gwc_peer peer);
 };

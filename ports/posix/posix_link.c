@@ -35,6 +35,7 @@ struct gwp_link {
     char offer_path[64];
     char id[GW_DEVICE_ID_MAX + 1];
     struct gwh_buf certificate, key; /* PEM, with a zero at the end */
+    struct gwh_buf roots;            /* the same; the TLS layer keeps a view */
 };
 
 /* ---- From the identity ------------------------------------------------------------------------------------------- */
@@ -155,18 +156,17 @@ static int read_pem(struct gwh_buf *out, const char *path, struct gwh_error *err
 
 static int open_tls(struct gwp_link *l, const struct gwp_link_config *c, struct gwh_error *err)
 {
-    struct gwh_buf roots = {0}, crl = {0};
-    int e = read_pem(&roots, c->roots, err), reason = GW_OK;
+    struct gwh_buf crl = {0};
+    int e = read_pem(&l->roots, c->roots, err), reason = GW_OK;
     e = e == GWH_OK ? read_pem(&crl, c->crl, err) : e;
     if (e == GWH_OK) {
-        struct gwc_tls_config config = {.below = &l->counted, .roots = gwh_span(&roots), .crl = gwh_span(&crl),
+        struct gwc_tls_config config = {.below = &l->counted, .roots = gwh_span(&l->roots), .crl = gwh_span(&crl),
                                         .certificate = gwh_span(&l->certificate), .key = gwh_span(&l->key),
                                         .random = random_bytes};
         gw_crypto_psa_entropy(random_bytes, NULL);
         l->tls = gwc_tls_new(&config, &reason);
         e = l->tls != NULL ? GWH_OK : gwh_fail_reason(err, reason, "TLS does not take these roots and certificates");
     }
-    gwh_buf_free(&roots);
     gwh_buf_free(&crl);
     return e;
 }
@@ -174,9 +174,6 @@ static int open_tls(struct gwp_link *l, const struct gwp_link_config *c, struct 
 static int open_common(struct gwp_link *l, const struct gwp_link_config *c, struct gw_transport *t,
                        struct gwh_error *err)
 {
-    if (c->roots == NULL) {
-        return gwh_fail(err, GWH_USAGE, "--ports common needs --ca FILE: a board has no roots but its own");
-    }
     gwp_socket_init(&l->socket);
     l->counted = (struct gwc_stream){l, count_connect, count_send, count_recv, count_close};
     int e = open_tls(l, c, err);
@@ -273,6 +270,7 @@ void gwp_link_free(struct gwp_link *l)
     gw_wipe(l->key.p, l->key.n);
     gwh_buf_free(&l->key);
     gwh_buf_free(&l->certificate);
+    gwh_buf_free(&l->roots);
     free(l);
 }
 

@@ -17,6 +17,8 @@
 #include <mbedtls/x509_crl.h>
 #include <psa/crypto.h>
 
+#include "trusted.h"
+
 enum tls_state { CLOSED = 0, BELOW, SHAKING, OPEN };
 
 struct gwc_tls {
@@ -25,6 +27,8 @@ struct gwc_tls {
     int (*random)(void *ctx, void *data, size_t n);
     void *random_ctx;
     mbedtls_ssl_config conf;
+    struct gw_span built_in; /* roots that the layer was made with */
+    bool of_bundle;          /* those in use are the trust bundle's */
     mbedtls_x509_crt roots, own;
     mbedtls_x509_crl crl;
     mbedtls_pk_context key;
@@ -35,6 +39,7 @@ struct gwc_tls {
     uint8_t peer, next_peer; /* enum gwc_peer: of this connection, of the next */
     bool pinned;             /* a CA of this chain is */
     bool verified;           /* a chain was looked at: the handshake was no resumption */
+    bool outdated;           /* this connection was begun by what was trusted before: no later one may resume it */
     uint32_t now;
     uint8_t pins[GWC_TLS_PINS_MAX][GW_DIGEST_SIZE];
     size_t pin_count;
@@ -185,7 +190,7 @@ static void forget(struct gwc_tls *tls)
 static void keep_session(struct gwc_tls *tls)
 {
     forget(tls);
-    tls->has_session = mbedtls_ssl_get_session(&tls->ssl, &tls->session) == 0;
+    tls->has_session = !tls->outdated && mbedtls_ssl_get_session(&tls->ssl, &tls->session) == 0;
 }
 
 /* ---- Connection ------------------------------------------------------------------------------------------------- */
@@ -214,6 +219,10 @@ static int begin(struct gwc_tls *tls, struct gw_span host, uint16_t port)
     if (host.n == 0 || host.n > GWC_HOST_MAX || memchr(host.p, 0, host.n) != NULL) {
         return GW_ERR_CERT_NAME;
     }
+    if (tls->roots.raw.len == 0 && tls->next_peer != GWC_PEER_ANYBODY) {
+        tls->next_peer = GWC_PEER_OTHER;
+        return GW_ERR_CERT_UNKNOWN; /* nobody is trusted: not worth a connection */
+    }
     same = strlen(tls->host) == host.n && memcmp(tls->host, host.p, host.n) == 0 && tls->port == port;
     if (!same || tls->peer != tls->next_peer) {
         forget(tls);
@@ -223,6 +232,7 @@ static int begin(struct gwc_tls *tls, struct gw_span host, uint16_t port)
     tls->port = port;
     tls->peer = tls->next_peer;
     tls->next_peer = GWC_PEER_OTHER;
+    tls->outdated = false;
     tls->below_error = GW_OK;
     tls->state = BELOW;
     return GW_OK;
@@ -350,18 +360,101 @@ static int tls_recv(void *ctx, uint8_t *p, size_t n, size_t *got)
     return GW_OK;
 }
 
-static int tls_trust(void *ctx, uint32_t now, const uint8_t (*pins)[GW_DIGEST_SIZE], size_t pin_count)
+/* ---- Roots ------------------------------------------------------------------------------------------------------ */
+
+static void drop_roots(struct gwc_tls *tls)
+{
+    mbedtls_x509_crt_free(&tls->roots);
+    mbedtls_x509_crt_init(&tls->roots);
+    tls->of_bundle = false;
+}
+
+/* Are the roots in use those of the list, in its order? */
+static bool same_roots(const struct gwc_tls *tls, const struct gwc_trusted *t)
+{
+    const mbedtls_x509_crt *crt = &tls->roots;
+    struct gw_span der;
+    uint32_t i = 0;
+
+    if (!tls->of_bundle) {
+        return false;
+    }
+    while (gwc_trusted_root(t, i, &der) == GW_OK) {
+        if (crt == NULL || crt->raw.len != der.n || memcmp(crt->raw.p, der.p, der.n) != 0) {
+            return false;
+        }
+        crt = crt->next;
+        i++;
+    }
+    return crt == NULL;
+}
+
+/* Adds one root of a bundle: a certificate of a CA and nothing behind it. */
+static int add_root(struct gwc_tls *tls, struct gw_span der)
+{
+    int error = mbedtls_x509_crt_parse_der(&tls->roots, der.p, der.n);
+    const mbedtls_x509_crt *last = &tls->roots;
+
+    if (error != 0) {
+        return error == MBEDTLS_ERR_X509_ALLOC_FAILED ? GW_ERR_SPACE : GW_ERR_CRYPTO;
+    }
+    while (last->next != NULL) {
+        last = last->next;
+    }
+    return last->raw.len == der.n && mbedtls_x509_crt_get_ca_istrue(last) == 1 ? GW_OK : GW_ERR_CRYPTO;
+}
+
+/* The old ones go first: two chains at once would be too much for a small heap. */
+static int take_roots(struct gwc_tls *tls, const struct gwc_trusted *t)
+{
+    struct gw_span der;
+    int error;
+
+    drop_roots(tls);
+    for (uint32_t i = 0; (error = gwc_trusted_root(t, i, &der)) == GW_OK; i++) {
+        error = add_root(tls, der);
+        if (error != GW_OK) {
+            return error;
+        }
+    }
+    tls->of_bundle = error == GW_ERR_NOTHING;
+    return tls->of_bundle ? GW_OK : error;
+}
+
+/* The roots that the layer was made with, if there are any. */
+static int built_in_roots(struct gwc_tls *tls)
+{
+    drop_roots(tls);
+    if (tls->built_in.n == 0) {
+        return GW_OK;
+    }
+    return mbedtls_x509_crt_parse(&tls->roots, tls->built_in.p, tls->built_in.n) == 0 ? GW_OK : GW_ERR_CRYPTO;
+}
+
+static int choose_roots(struct gwc_tls *tls, const struct gwc_trusted *t)
+{
+    if (t->roots.n > 0) {
+        return same_roots(tls, t) ? GW_OK : take_roots(tls, t);
+    }
+    return tls->of_bundle || tls->roots.raw.len == 0 ? built_in_roots(tls) : GW_OK;
+}
+
+static int tls_trust(void *ctx, const struct gwc_trusted *t)
 {
     struct gwc_tls *tls = ctx;
+    int error;
 
     forget(tls);
-    if (pin_count > GWC_TLS_PINS_MAX) {
-        return GW_ERR_LIMIT;
+    tls->outdated = true;
+    error = t->pin_count > GWC_TLS_PINS_MAX ? GW_ERR_LIMIT : choose_roots(tls, t);
+    if (error != GW_OK) {
+        drop_roots(tls); /* nobody is trusted */
+        return error;
     }
-    tls->now = now;
-    tls->pin_count = pin_count;
-    if (pin_count > 0) {
-        memcpy(tls->pins, pins, pin_count * sizeof pins[0]);
+    tls->now = t->now;
+    tls->pin_count = t->pin_count;
+    if (t->pin_count > 0) {
+        memcpy(tls->pins, t->pins, t->pin_count * sizeof t->pins[0]);
     }
     return GW_OK;
 }
@@ -377,7 +470,8 @@ static void tls_peer(void *ctx, enum gwc_peer peer)
 
 static int parse_all(struct gwc_tls *tls, const struct gwc_tls_config *c)
 {
-    if (mbedtls_x509_crt_parse(&tls->roots, c->roots.p, c->roots.n) != 0) {
+    tls->built_in = c->roots;
+    if (built_in_roots(tls) != GW_OK) {
         return GW_ERR_CRYPTO;
     }
     if (c->crl.n > 0 && mbedtls_x509_crl_parse(&tls->crl, c->crl.p, c->crl.n) != 0) {
@@ -446,7 +540,7 @@ struct gwc_tls *gwc_tls_new(const struct gwc_tls_config *config, int *error)
     struct gwc_tls *tls = NULL;
 
     *error = GW_ERR_CONFIG;
-    if (config->below == NULL || config->roots.n == 0 || config->random == NULL ||
+    if (config->below == NULL || config->random == NULL ||
         (config->certificate.n > 0) != (config->key.n > 0) || start_psa() != GW_OK) {
         return NULL;
     }

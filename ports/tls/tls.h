@@ -1,7 +1,8 @@
 /*
  * tls.h - TLS 1.2 and 1.3 on Mbed TLS 3.6 as a stream over a stream, for boards; PCs test it.
  *
- * The server's certificate is always checked: chain to a root that was given, CRL, host name (only names and IPv4
+ * The server's certificate is always checked: chain to a root (of the trust bundle; if it names none, of those that
+ * were given here), CRL, host name (only names and IPv4
  * addresses of subjectAltName), use as a server, dates (if the time is known), pins of the trust bundle. There is no
  * switch that turns this off for good: GWC_PEER_ANYBODY is said with each connection, by the agent's policy.
  *
@@ -25,7 +26,9 @@
 
 struct gwc_tls_config {
     const struct gwc_stream *below;  /* TCP; kept */
-    struct gw_span roots;            /* PEM (ended by a zero byte, counted) or DER: CAs that may sign servers */
+    struct gw_span roots;            /* PEM (ended by a zero byte, counted) or DER: CAs that may sign servers, unless
+                                        trust() names some. Kept: it must outlive the layer. n 0: nobody is trusted
+                                        until trust() names some */
     struct gw_span crl;              /* PEM (the same) or DER; n 0: none. Its own dates are not looked at: what an old
                                         one names stays revoked */
     struct gw_span certificate, key; /* of this client, PEM (the same) or DER, an EC key; n 0: none */
@@ -42,8 +45,8 @@ struct gwc_tls_count {
 };
 
 struct gwc_tls; /* holds Mbed TLS's objects: heap by mbedtls_calloc, bounded (docs/porting.md) */
-/* Makes the layer; the config's views are read here and not kept. NULL and *error: GW_ERR_CONFIG (no roots, no source
- * of random numbers), GW_ERR_CRYPTO (something does not parse), GW_ERR_SPACE (no memory). */
+/* Makes the layer; of the config's views only `roots` is kept. NULL and *error: GW_ERR_CONFIG (no stream below, no
+ * source of random numbers), GW_ERR_CRYPTO (something does not parse), GW_ERR_SPACE (no memory). */
 struct gwc_tls *gwc_tls_new(const struct gwc_tls_config *config, int *error);
 void gwc_tls_free(struct gwc_tls *tls); /* NULL is no error */
 /* The stream that HTTP runs over. Its errors: GW_ERR_CERT_*, GW_ERR_TLS, and those of the stream below. */

@@ -132,16 +132,20 @@ static void wire_shut(void *ctx)
     w->connected = w->giving = w->ended = false;
 }
 
-static int wire_trust(void *ctx, uint32_t now, const uint8_t (*pins)[GW_DIGEST_SIZE], size_t pin_count)
+static int wire_trust(void *ctx, const struct gwc_trusted *t)
 {
     struct wire *w = ctx;
 
-    if (pin_count > WIRE_PINS_MAX) {
+    if (t->pin_count > WIRE_PINS_MAX || t->roots.n > sizeof w->roots) {
         return GW_ERR_LIMIT;
     }
-    w->now = now;
-    memcpy(w->pins, pins, pin_count * sizeof pins[0]);
-    w->pin_count = pin_count;
+    w->now = t->now;
+    memcpy(w->pins, t->pins, t->pin_count * sizeof t->pins[0]);
+    w->pin_count = t->pin_count;
+    w->roots_n = t->roots.n;
+    if (t->roots.n > 0) {
+        memcpy(w->roots, t->roots.p, t->roots.n);
+    }
     return GW_OK;
 }
 

@@ -48,6 +48,8 @@ struct wire {
     uint32_t now;            /* what trust() was told */
     uint8_t pins[WIRE_PINS_MAX][GW_DIGEST_SIZE];
     size_t pin_count;
+    uint8_t roots[64];       /* the list, as it came */
+    size_t roots_n;
 };
 
 void wire_open(struct wire *w);

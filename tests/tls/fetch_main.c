@@ -20,7 +20,7 @@
 #include "tls.h"
 
 #define FILE_MAX 65536u
-#define LIST_MAX 1024u
+#define LIST_MAX 4200u /* four CAs of 1 KB */
 
 /* ---- A heap that counts ----------------------------------------------------------------------------------------- */
 
@@ -111,9 +111,11 @@ static int watched_recv(void *ctx, uint8_t *p, size_t n, size_t *got)
 static struct {
     const char *server, *offer, *report, *roots, *crl, *cert, *key;
     unsigned long now, chunk, timeout;
+    const char *cas; /* "file,file": CAs (DER) that the bundle names; NULL: it names none */
     bool anonymous, trickle;
-    uint8_t pins[LIST_MAX], hosts[LIST_MAX];
-    struct gw_cborw pin_list, host_list;
+    bool sudden;     /* what is trusted is said once more, in the middle of a handshake */
+    uint8_t pins[LIST_MAX], hosts[LIST_MAX], ca[LIST_MAX];
+    struct gw_cborw pin_list, host_list, ca_list;
 } want = { .offer = "offer", .chunk = 65536, .timeout = 5000 };
 
 static uint8_t hex_of(const char *text, size_t i)
@@ -151,8 +153,10 @@ static const struct {
     { "--server", &want.server, NULL, NULL },   { "--offer-path", &want.offer, NULL, NULL },
     { "--report-path", &want.report, NULL, NULL }, { "--roots", &want.roots, NULL, NULL },
     { "--crl", &want.crl, NULL, NULL },         { "--cert", &want.cert, NULL, NULL },
-    { "--key", &want.key, NULL, NULL },         { "--now", NULL, &want.now, NULL },
-    { "--chunk", NULL, &want.chunk, NULL },     { "--timeout", NULL, &want.timeout, NULL },
+    { "--key", &want.key, NULL, NULL },         { "--cas", &want.cas, NULL, NULL },
+    { "--now", NULL, &want.now, NULL },
+       { "--chunk", NULL, &want.chunk, NULL },
+    { "--timeout", NULL, &want.timeout, NULL },
     { "--anonymous", NULL, NULL, &want.anonymous }, { "--trickle", NULL, NULL, &want.trickle },
 };
 
@@ -260,6 +264,8 @@ static uint32_t now_ms(void *ctx)
     return (uint32_t)t.tv_sec * 1000u + (uint32_t)(t.tv_nsec / 1000000);
 }
 
+static struct gw_span roots; /* of the TLS layer, which keeps the view */
+
 static struct gwc_tls *make_tls(void)
 {
     struct gw_span files[4] = { read_file(want.roots), read_file(want.crl), read_file(want.cert),
@@ -269,9 +275,10 @@ static struct gwc_tls *make_tls(void)
     int error;
     struct gwc_tls *tls = gwc_tls_new(&c, &error);
 
-    for (size_t i = 0; i < 4; i++) {
-        free((void *)(uintptr_t)files[i].p); /* the layer keeps nothing of it */
+    for (size_t i = 1; i < 4; i++) {
+        free((void *)(uintptr_t)files[i].p); /* of these the layer keeps nothing */
     }
+    roots = files[0];
     if (tls == NULL) {
         printf("new %s\n", gw_error_name(error));
         exit(0);
@@ -282,6 +289,7 @@ static struct gwc_tls *make_tls(void)
 /* ---- Actions ---------------------------------------------------------------------------------------------------- */
 
 static struct gw_transport transport;
+static const struct gwc_secure *secure;
 static mbedtls_sha256_context sha;
 
 static void print_result(const char *what, int error, size_t n)
@@ -296,6 +304,17 @@ static void print_result(const char *what, int error, size_t n)
     printf("\n");
 }
 
+/* Not by the transport, which lets nobody do this: a broker's connection has no such guard. */
+static void say_suddenly(void)
+{
+    const struct gwc_trusted t = { .now = (uint32_t)want.now };
+
+    if (want.sudden && wire.connections > 0) {
+        want.sudden = false;
+        printf("sudden %s\n", secure->trust(secure->stream.ctx, &t) == GW_OK ? "OK" : "not");
+    }
+}
+
 /* One request, hashed. *total grows. */
 static int fetch(const struct gw_request *r, size_t *total)
 {
@@ -305,6 +324,7 @@ static int fetch(const struct gw_request *r, size_t *total)
 
     while ((error = transport.open(transport.ctx, r)) == GW_ERR_AGAIN) {
         gwp_socket_wait(&sock, 20);
+        say_suddenly();
     }
     while (error == GW_OK && n > 0) {
         error = transport.read(transport.ctx, piece, sizeof piece, &n);
@@ -360,11 +380,26 @@ static void run_report(const char *text)
     printf("report %s\n", error == GW_OK ? "OK" : gw_error_name(error));
 }
 
+static void read_cas(void)
+{
+    char name[512];
+
+    gw_cborw_init(&want.ca_list, want.ca, sizeof want.ca);
+    for (const char *at = want.cas; at != NULL && *at != 0; at += strlen(name) + (at[strlen(name)] == ',')) {
+        (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(at, ","), at);
+        struct gw_span der = read_file(name);
+        gw_cborw_bytes(&want.ca_list, der.p, der.n);
+        free((void *)(uintptr_t)der.p);
+    }
+}
+
 static void run_trust(void)
 {
-    static uint8_t pins[LIST_MAX], hosts[LIST_MAX];
+    static uint8_t pins[LIST_MAX], hosts[LIST_MAX], cas[LIST_MAX];
+    read_cas();
     struct gw_trust trust = { .pins = close_list(&want.pin_list, want.pins, pins),
-                              .hosts = close_list(&want.host_list, want.hosts, hosts) };
+                              .hosts = close_list(&want.host_list, want.hosts, hosts),
+                              .server_cas = close_list(&want.ca_list, want.ca, cas) };
     const struct gw_transport_trust t = { &trust, (uint32_t)want.now };
     int error = transport.trust(transport.ctx, &t);
 
@@ -374,7 +409,8 @@ static void run_trust(void)
 }
 
 /* offer | same (an offer, unchanged is welcome) | payload DIGEST SIZE BASE | report TEXT | look (trust again) |
- * rest S (and a half) | waive, insist (trust in the server, from here on) */
+ * rest S (and a half) | waive, insist (trust in the server, from here on) |
+ * cas FILES (from the next look on; "": none) | sudden (what is trusted is said again in the middle of the next handshake) */
 static char **run_action(char **a)
 {
     if (strcmp(a[0], "offer") == 0 || strcmp(a[0], "same") == 0) {
@@ -383,6 +419,14 @@ static char **run_action(char **a)
     }
     if (strcmp(a[0], "look") == 0) {
         run_trust();
+        return a + 1;
+    }
+    if (strcmp(a[0], "cas") == 0 && a[1] != NULL) {
+        want.cas = a[1];
+        return a + 2;
+    }
+    if (strcmp(a[0], "sudden") == 0) {
+        want.sudden = true;
         return a + 1;
     }
     if (strcmp(a[0], "report") == 0 && a[1] != NULL && transport.report != NULL) {
@@ -425,7 +469,8 @@ int main(int argc, char **argv)
     watched.recv = watched_recv;
     wire.trickle = want.trickle;
     struct gwc_tls *tls = make_tls();
-    const struct gwc_fetch_config config = { .secure = gwc_tls_secure(tls), .server = want.server,
+    secure = gwc_tls_secure(tls);
+    const struct gwc_fetch_config config = { .secure = secure, .server = want.server,
                                              .offer_path = want.offer, .report_path = want.report,
                                              .timeout_ms = (uint32_t)want.timeout, .now_ms = now_ms };
     int error = gwc_fetch_init(&f, &config, &transport);
@@ -441,6 +486,7 @@ int main(int argc, char **argv)
     size_t standing = heap_now;
     gwc_fetch_end(&f);
     gwc_tls_free(tls);
+    free((void *)(uintptr_t)roots.p);
     printf("tls handshakes=%u resumed=%u version=%04x connections=%u record=%zu heap=%zu standing=%zu\n", n.handshakes,
            n.resumed, n.version, wire.connections, wire.largest, heap_most, standing);
     return 0;

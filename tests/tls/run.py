@@ -53,7 +53,8 @@ class Result:
 
 
 def fetch(profile, ca, url, *arguments, now=NOW):
-    command = [BIN / f"tls-fetch-{profile}", "--server", url, "--roots", ca, "--now", now, *arguments]
+    roots = ("--roots", ca) if ca else ()
+    command = [BIN / f"tls-fetch-{profile}", "--server", url, *roots, "--now", now, *arguments]
     run = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60)
     result = Result(run.stdout)
     if run.returncode != 0 or "ERROR" in run.stderr:
@@ -252,6 +253,34 @@ def client_certificates(site):
             expect(f"{profile}: another host that asks for none", result, OFFER_OK, PAYLOAD_OK, handshakes=2)
 
 
+def sec1(path, out, public):
+    """The key as a board makes it from its identity: RFC 5915 in DER, by hand, with or without its public half."""
+    key = serialization.load_pem_private_key(Path(path).read_bytes(), None)
+    d = key.private_numbers().private_value.to_bytes(32, "big")
+    point = key.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    body = b"\x02\x01\x01\x04\x20" + d + bytes.fromhex("a00a06082a8648ce3d030107")
+    body += (b"\xa1\x44\x03\x42\x00" + point) if public else b""
+    out.write_bytes(b"\x30" + bytes([len(body)]) + body)
+    return out
+
+
+def client_in_der(site):
+    cert = TMP / "client.der"
+    cert.write_bytes(web_pki.x509.load_pem_x509_certificate(site.client[0].read_bytes())
+                     .public_bytes(serialization.Encoding.DER))
+    keys = [sec1(site.client[1], TMP / "sec1.der", True), sec1(site.client[1], TMP / "sec1bare.der", False)]
+    other = sec1(site.good[1], TMP / "sec1other.der", False)
+    ca = der(site.pki, "ca2.der")
+    with site.nginx(client_ca=site.pki.ca) as server:
+        for profile in PROFILES:
+            for key in keys:
+                result = fetch(profile, None, server.url, "--cas", ca, "--cert", cert, "--key", key, "offer",
+                               *FETCH, "")
+                expect(f"{profile}: client certificate and {key.name}", result, OFFER_OK, PAYLOAD_OK)
+            run = fetch(profile, None, server.url, "--cert", cert, "--key", other, "offer")
+            check(f"{profile}: a key in DER that is another's", run.lines == ["new CRYPTO"], run.text)
+
+
 def http_over_nginx(site):
     """Answers of section 16, as nginx gives them."""
     with site.nginx() as other:
@@ -355,6 +384,88 @@ def certificates(site):
                   3 * (1 + (at_unknown is None)), server.log())
 
 
+def der(pki, name):
+    """The CA of `pki` as a bundle has it."""
+    return pki._write(name, pki.cert.public_bytes(serialization.Encoding.DER))
+
+
+def server_cas(site):
+    """CAs of the trust bundle: they alone count, from the look on in which the bundle says so."""
+    pki, stranger = site.pki, Pki(TMP / "stranger2", name="A third CA")
+    gone = Pki(TMP / "gone", name="A CA that has expired", days=(-30, -1))
+    right, wrong, old = der(pki, "ca.der"), der(stranger, "ca.der"), der(gone, "ca.der")
+    leaf = TMP / "leaf.der"
+    leaf.write_bytes(web_pki.x509.load_pem_x509_certificate(Path(site.good[0]).read_bytes())
+                     .public_bytes(serialization.Encoding.DER))
+    junk, tail = TMP / "junk.der", TMP / "tail.der"
+    junk.write_bytes(bytes(100))
+    tail.write_bytes(right.read_bytes() + b"x")
+    no = refused("offer", "CERT_UNKNOWN")
+    nobody = ("trust CRYPTO", no)
+    cases = [  # name, roots that it was made with, CAs of the bundle, what comes of it
+        ("the bundle's, without any of its own", None, [right], (OFFER_OK,)),
+        ("the wrong one", None, [wrong], (no,)),
+        ("the wrong one instead of the right one", pki.ca, [wrong], (no,)),
+        ("the right one instead of the wrong one", stranger.ca, [right], (OFFER_OK,)),
+        ("two, the first", None, [right, wrong], (OFFER_OK,)),
+        ("two, the second", None, [wrong, right], (OFFER_OK,)),
+        ("four", None, [wrong, old, wrong, right], (OFFER_OK,)),
+        ("none at all", None, [], (no,)),
+        ("one that has expired, of another server", pki.ca, [old], (no,)),
+        ("one that is no certificate", pki.ca, [junk], nobody),
+        ("one after the right one that is no certificate", pki.ca, [right, junk], nobody),
+        ("bytes behind a certificate", pki.ca, [tail], nobody),
+        ("the server's own certificate, which is no CA's", None, [leaf], nobody),
+        ("a wrong pin beside", None, [right, "--pin", "00" * 32], (refused("offer", "CERT_PIN"),)),
+        ("the right pin beside", None, [right, "--pin", pki.pin()], (OFFER_OK,)),
+    ]
+    with site.nginx() as server:
+        for profile in PROFILES:
+            for name, roots, cas, wanted in cases:
+                files = ",".join(str(c) for c in cas if isinstance(c, Path))
+                more = [c for c in cas if not isinstance(c, Path)]
+                result = fetch(profile, roots, server.url, *(("--cas", files) if files else ()), *more, "offer")
+                expect(f"{profile}: CAs of the bundle: {name}", result, *wanted,
+                       connections=0 if name == "none at all" or wanted == nobody else 1)
+            result = fetch(profile, None, server.url, "--anonymous", "offer")
+            expect(f"{profile}: nobody is trusted, and trust is waived", result, OFFER_OK, handshakes=1)
+    for profile in PROFILES:
+        changed_cas(site, profile, right, wrong, junk)
+    with site.nginx(gone.server("of-gone")) as server:
+        for profile in PROFILES:
+            expect(f"{profile}: an expired CA in the bundle", fetch(profile, None, server.url, "--cas", old, "offer"),
+                   refused("offer", "CERT_EXPIRED"))
+            expect(f"{profile}: the same, without a clock",
+                   fetch(profile, None, server.url, "--cas", old, "offer", now="0"), OFFER_OK)
+
+
+def changed_cas(site, profile, right, wrong, junk):
+    no = refused("offer", "CERT_UNKNOWN")
+    with site.nginx(extra="ssl_session_cache shared:s:1m;") as server:
+        result = fetch(profile, None, server.url, "--cas", right, "offer", "cas", wrong, "look", "offer", "cas",
+                       f"{wrong},{right}", "look", "offer", "cas", right, "look", "offer", "offer")
+        expect(f"{profile}: changed between looks", result, OFFER_OK, no, OFFER_OK, OFFER_OK, OFFER_OK, handshakes=3,
+               resumed=0)
+        result = fetch(profile, site.pki.ca, server.url, "offer", "cas", wrong, "look", "offer", "cas", "", "look",
+                       "offer", "cas", wrong, "look", "look", "offer")
+        expect(f"{profile}: the device's own again when the bundle names none any more", result, OFFER_OK, no,
+               OFFER_OK, no, resumed=0)
+        result = fetch(profile, None, server.url, "offer", "cas", right, "look", "offer", "cas", junk, "look", "offer",
+                       "cas", right, "look", "offer", "cas", "", "look", "offer")
+        expect(f"{profile}: nobody, somebody, nobody, somebody, nobody", result, no, OFFER_OK, "trust CRYPTO", no,
+               OFFER_OK, no)
+        many = ("--cas", ",".join([str(right)] + [str(wrong)] * 3), "offer", *["look", "offer"] * 5)
+        result = fetch(profile, None, server.url, *many)
+        expect(f"{profile}: the same four in six looks", result, *[OFFER_OK] * 6, handshakes=6, resumed=0)
+        print(f"    {profile}: heap with four CAs of the bundle: {result.count.get('heap')}")
+    more = "keepalive_requests 1; ssl_session_cache shared:s:1m;"
+    for tls in ["TLSv1.2"] + (["TLSv1.3"] if profile == "full" else []):
+        with site.nginx(extra=more, tls=[tls]) as server:
+            result = fetch(profile, site.pki.ca, server.url, "--trickle", "sudden", "offer", "offer", "offer")
+            expect(f"{profile}, {tls}: what is trusted changes in a handshake: its session is not used again", result,
+                   "sudden OK", OFFER_OK, OFFER_OK, OFFER_OK, handshakes=3, resumed=1)
+
+
 def pin_of(path):
     cert = web_pki.x509.load_pem_x509_certificate(Path(path).read_bytes())
     return hashlib.sha256(cert.public_key().public_bytes(
@@ -432,8 +543,8 @@ def ends(site):
 
 def main():
     site = Site()
-    for part in (versions, piecemeal, addresses, rsa_chain, resumption, idle, client_certificates, http_over_nginx,
-                 certificates, bounds, with_s_server, ends):
+    for part in (versions, piecemeal, addresses, rsa_chain, resumption, idle, client_certificates, client_in_der,
+                 http_over_nginx, certificates, server_cas, bounds, with_s_server, ends):
         if len(sys.argv) > 1 and part.__name__ not in sys.argv[1:]:
             continue
         start = time.monotonic()

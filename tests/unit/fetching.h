@@ -143,15 +143,21 @@ static inline int one(const char *answer, const struct gw_request *r, bool kept)
     return error;
 }
 
-static inline void trust_hosts(const char *hex, const char *pins)
+static inline void trust_all(const char *hex, const char *pins, const char *cas)
 {
-    struct t_bytes hosts = t_hex(hex), pin = t_hex(pins);
-    struct gw_trust trust = { .hosts = { hosts.p, hosts.n }, .pins = { pin.p, pin.n } };
+    struct t_bytes hosts = t_hex(hex), pin = t_hex(pins), ca = t_hex(cas);
+    struct gw_trust trust = { .hosts = { hosts.p, hosts.n }, .pins = { pin.p, pin.n }, .server_cas = { ca.p, ca.n } };
     struct gw_transport_trust told = { &trust, 77 };
 
     assert_int_equal(t.trust(t.ctx, &told), GW_OK);
     t_free(&hosts);
     t_free(&pin);
+    t_free(&ca);
+}
+
+static inline void trust_hosts(const char *hex, const char *pins)
+{
+    trust_all(hex, pins, "");
 }
 #define CDN "8163" "63646e" /* ["cdn"] */
 

@@ -339,8 +339,13 @@ static void test_trust(void **state)
     assert_int_equal(wire.now, 77);
     assert_int_equal(wire.pin_count, 2);
     assert_true(wire.pins[0][0] == 1 && wire.pins[0][31] == 1 && wire.pins[1][31] == 2);
-    trust_hosts("", "");
+    assert_int_equal(wire.roots_n, 0);
+    trust_all("", "", "82" "41aa" "42bbcc");
     assert_int_equal(wire.pin_count, 0);
+    assert_int_equal(wire.roots_n, 6);
+    assert_memory_equal(wire.roots, "\x82\x41\xaa\x42\xbb\xcc", 6);
+    trust_hosts("", "");
+    assert_int_equal(wire.roots_n, 0); /* those that the TLS layer was made with, again */
     struct gw_transport_trust nobody = { NULL, 5 };
     assert_int_equal(t.trust(t.ctx, &nobody), GW_OK);
     assert_int_equal(wire.now, 5);
