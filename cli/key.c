@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "cose.h"
+#include "pki.h"
 
 /* ---- new --------------------------------------------------------------------------------------------------------- */
 
@@ -226,6 +227,7 @@ static const struct gwh_option bundle_options[] = {
      false},
     {"pin", "HEX", "SHA-256 of a server CA's SubjectPublicKeyInfo", false, true},
     {"host", "NAME", "payloads may come from there", false, true},
+    {"server-ca", "FILE", "CA that may sign servers, PEM or DER: if any is given, they alone may", false, true},
     CLI_OUT("the bundle; the roots' public keys go to FILE.roots.pem"),
     CLI_PASSPHRASE,
     CLI_FORCE,
@@ -239,6 +241,8 @@ struct bundling {
     struct gw_policy_line policy[GW_POLICY_MAX];
     uint8_t revoked[GW_KEYS_MAX][32], pins[HOSTS_MAX][32];
     const char *hosts[HOSTS_MAX];
+    struct gwh_buf ca[GW_SERVER_CAS_MAX];
+    struct gw_span cas[GW_SERVER_CAS_MAX];
     struct gwh_trust spec;
     struct gwh_buf map, cose, secret, pem;
     const char *passphrase;
@@ -341,6 +345,30 @@ static int load_texts(const struct gwh_args *a, struct bundling *b, struct gwh_e
     return gwh_flag(a, "policy") ? parse_policy(b, gwh_text(a, "policy"), err) : GWH_OK;
 }
 
+static int load_server_cas(const struct gwh_args *a, struct bundling *b, struct gwh_error *err)
+{
+    unsigned n = gwh_text_count(a, "server-ca");
+    if (n > GW_SERVER_CAS_MAX) {
+        return gwh_fail(err, GWH_USAGE, "at most %u CAs of servers", GW_SERVER_CAS_MAX);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        const char *path = gwh_text_i(a, "server-ca", i);
+        int e = gwh_server_ca_read(&b->ca[i], path, err);
+        if (e != GWH_OK) {
+            return e;
+        }
+        b->cas[i] = gwh_span(&b->ca[i]);
+        for (unsigned j = 0; j < i; j++) {
+            if (b->cas[j].n == b->cas[i].n && memcmp(b->cas[j].p, b->cas[i].p, b->cas[i].n) == 0) {
+                return gwh_fail(err, GWH_USAGE, "--server-ca %s: it was given before", path);
+            }
+        }
+    }
+    b->spec.server_cas = b->cas;
+    b->spec.server_ca_count = n;
+    return GWH_OK;
+}
+
 static int make_bundle(const struct gwh_args *a, struct bundling *b, struct gwh_error *err)
 {
     struct gwh_trust *s = &b->spec;
@@ -367,6 +395,22 @@ static int make_bundle(const struct gwh_args *a, struct bundling *b, struct gwh_
     return reason == GW_OK ? GWH_OK : gwh_fail_reason(err, reason, "no device would take this bundle");
 }
 
+/* Too large: how much, and what takes the room. */
+static int too_large(const struct bundling *b, struct gwh_error *err)
+{
+    size_t cas = 0;
+    for (uint32_t i = 0; i < b->spec.server_ca_count; i++) {
+        cas += b->cas[i].n;
+    }
+    (void)gwh_fail_reason(err, GW_ERR_LIMIT, "the bundle has %zu bytes, and devices take at most %u", b->cose.n,
+                          GW_TRUST_MAX);
+    if (cas == 0) {
+        return gwh_hint(err, "leave out keys, revoked keys, pins or hosts that are not needed any more");
+    }
+    return gwh_hint(err, "its CAs of servers take %zu of them: leave out those whose servers are gone, or use CAs with "
+                         "P-256 keys and short names (some 400 bytes each)", cas);
+}
+
 /* Signed by every root whose private half is here; then checked as a device does. */
 static int sign_bundle(struct bundling *b, uint32_t *signatures, struct gwh_error *err)
 {
@@ -383,13 +427,13 @@ static int sign_bundle(struct bundling *b, uint32_t *signatures, struct gwh_erro
     }
     roots.threshold = n;
     int e = gwh_sign_map(&b->cose, c, GW_TYPE_TRUST, gwh_span(&b->map), signers, n);
+    *signatures = n;
     if (e == GW_OK && b->cose.n > GW_TRUST_MAX) {
-        e = GW_ERR_LIMIT;
+        return too_large(b, err);
     }
     if (e == GW_OK && n > 0) {
         e = gw_trust_open(&trust, c, &roots, b->cose.p, b->cose.n);
     }
-    *signatures = n;
     return e == GW_OK ? GWH_OK : gwh_fail_reason(err, e, "no device would take this bundle");
 }
 
@@ -428,6 +472,9 @@ static int run_bundle(const struct gwh_args *a, struct gwh_error *err)
         e = load_texts(a, b, err);
     }
     if (e == GWH_OK) {
+        e = load_server_cas(a, b, err);
+    }
+    if (e == GWH_OK) {
         e = make_bundle(a, b, err);
     }
     if (e == GWH_OK) {
@@ -448,6 +495,9 @@ static int run_bundle(const struct gwh_args *a, struct gwh_error *err)
         gwh_buf_free(&b->cose);
         gwh_buf_free(&b->secret);
         gwh_buf_free(&b->pem);
+        for (unsigned i = 0; i < GW_SERVER_CAS_MAX; i++) {
+            gwh_buf_free(&b->ca[i]);
+        }
     }
     free(b);
     return e;

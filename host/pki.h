@@ -67,6 +67,11 @@ struct gwh_certificate {
     uint8_t spki[32];               /* SHA-256 of its SubjectPublicKeyInfo: what a trust bundle pins */
 };
 int gwh_certificate_info(struct gwh_certificate *c, const char *path, struct gwh_error *err);
+/* The same of one in memory, DER. False: it is none. */
+bool gwh_certificate_describe(struct gwh_certificate *c, struct gw_span der);
+/* A CA of servers for a trust bundle, from a file with one certificate, PEM or DER: appends it as DER. GWH_REFUSED: it
+ * is no CA, or none that every device could read. */
+int gwh_server_ca_read(struct gwh_buf *der, const char *path, struct gwh_error *err);
 /* Names and addresses that it is for; GWH_REFUSED: none, or more than `max`. */
 int gwh_certificate_hosts(const char *path, char (*out)[256], unsigned max, unsigned *count, struct gwh_error *err);
 /* Is it for this host, in the words of RFC 9525? Does `ca` (a PEM file) sign it, now, for that purpose? */

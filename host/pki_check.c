@@ -140,14 +140,10 @@ static time_t seconds(const ASN1_TIME *t)
     return ASN1_TIME_to_tm(t, &tm) == 1 ? timegm(&tm) : 0;
 }
 
-int gwh_certificate_info(struct gwh_certificate *c, const char *path, struct gwh_error *err)
+int gwh_pki_describe(struct gwh_certificate *c, X509 *x)
 {
     uint8_t *spki = NULL;
-    X509 *x = gwh_pki_read(path, err);
     memset(c, 0, sizeof *c);
-    if (x == NULL) {
-        return err->exit;
-    }
     (void)common_name(c->subject, sizeof c->subject, X509_get_subject_name(x));
     (void)common_name(c->issuer, sizeof c->issuer, X509_get_issuer_name(x));
     c->from = seconds(X509_get0_notBefore(x));
@@ -158,6 +154,16 @@ int gwh_certificate_info(struct gwh_certificate *c, const char *path, struct gwh
     int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &spki);
     int reason = n > 0 ? gw_sha256(gwh_openssl()->gw, spki, (size_t)n, c->spki) : GW_ERR_CRYPTO;
     OPENSSL_free(spki);
+    return reason;
+}
+
+int gwh_certificate_info(struct gwh_certificate *c, const char *path, struct gwh_error *err)
+{
+    X509 *x = gwh_pki_read(path, err);
+    if (x == NULL) {
+        return err->exit;
+    }
+    int reason = gwh_pki_describe(c, x);
     ERR_clear_error();
     X509_free(x);
     return reason == GW_OK ? GWH_OK : gwh_fail_reason(err, reason, "%s", path);

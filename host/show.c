@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cose.h"
+#include "pki.h"
 #include "show.h"
 #include "uuid.h"
 
@@ -329,27 +330,49 @@ json_t *gwh_show_manifest(const struct gw_manifest *m, const uint8_t digest[32])
 
 /* ---- Trust bundle, head ------------------------------------------------------------------------------------------ */
 
-static json_t *show_digests(struct gw_span items)
+/* Each item of a list, a span that lib's parser gave, made ready by `show`. */
+static json_t *show_list(struct gw_span items, json_t *(*show)(struct gw_cbor *c))
 {
     json_t *list = json_array();
     struct gw_cbor c;
     gw_cbor_init(&c, items.p, items.n);
-    while (c.error == GW_OK && gw_cbor_peek(&c) == 2) {
-        struct gw_span s = gw_cbor_bytes(&c);
-        (void)json_array_append_new(list, gwh_show_hex(s.p, s.n));
+    for (uint32_t left = items.n > 0 ? gw_cbor_array(&c) : 0; left > 0 && c.error == GW_OK; left--) {
+        (void)json_array_append_new(list, show(&c));
     }
     return list;
 }
 
-static json_t *show_texts(struct gw_span items)
+static json_t *show_digest(struct gw_cbor *c)
 {
-    json_t *list = json_array();
-    struct gw_cbor c;
-    gw_cbor_init(&c, items.p, items.n);
-    while (c.error == GW_OK && gw_cbor_peek(&c) == 3) {
-        (void)json_array_append_new(list, gwh_show_text(gw_cbor_text(&c)));
+    struct gw_span s = gw_cbor_bytes(c);
+    return gwh_show_hex(s.p, s.n);
+}
+
+static json_t *show_text(struct gw_cbor *c)
+{
+    return gwh_show_text(gw_cbor_text(c));
+}
+
+static json_t *show_server_ca(struct gw_cbor *at)
+{
+    struct gw_span der = gw_cbor_bytes(at);
+    struct gwh_certificate c;
+    uint8_t digest[GW_DIGEST_SIZE];
+    json_t *o = json_object();
+    if (!gwh_certificate_describe(&c, der)) {
+        set(o, "subject", json_string("not a certificate: devices would trust nobody"));
+        return o;
     }
-    return list;
+    set(o, "subject", gwh_show_text((struct gw_span){(const uint8_t *)c.subject, strlen(c.subject)}));
+    if (gw_sha256(gwh_openssl()->gw, der.p, der.n, digest) == GW_OK) {
+        set(o, "sha256", gwh_show_hex(digest, sizeof digest));
+    }
+    set(o, "pin", gwh_show_hex(c.spki, sizeof c.spki));
+    set(o, "until", gwh_show_time(c.until > UINT32_MAX ? UINT32_MAX : (uint32_t)c.until));
+    if (!c.is_ca) {
+        set(o, "wrong", json_string("not a CA: devices would trust nobody"));
+    }
+    return o;
 }
 
 json_t *gwh_show_trust(const struct gw_trust *t)
@@ -368,9 +391,10 @@ json_t *gwh_show_trust(const struct gw_trust *t)
         (void)json_array_append_new(keys, show_pubkey(&k));
     }
     set(o, "keys", keys);
-    set(o, "revoked", show_digests(t->revoked));
-    set(o, "server CA pins", show_digests(t->pins));
-    set(o, "payload hosts", show_texts(t->hosts));
+    set(o, "revoked", show_list(t->revoked, show_digest));
+    set(o, "server CA pins", show_list(t->pins, show_digest));
+    set(o, "payload hosts", show_list(t->hosts, show_text));
+    set(o, "server CAs", show_list(t->server_cas, show_server_ca));
     return o;
 }
 

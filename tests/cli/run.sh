@@ -66,6 +66,59 @@ check "key sign" 0 "signed by key" godwit key sign half.cose --key root2.pem
 check "key sign twice" 1 "SIGNER_TWICE" godwit key sign half.cose --key root2.pem
 check "inspect a bundle" 0 "trust bundle" godwit inspect trust.cose
 
+# ---- CAs of servers in a bundle ----------------------------------------------------------------------------------
+ca() { # file, common name, arguments of openssl req
+    local file=$1 name=$2
+    shift 2
+    openssl req -x509 -nodes -subj "/CN=$name" -keyout "$file.key" -out "$file.pem" -days 30 "$@" 2>/dev/null
+}
+p256="-newkey ec -pkeyopt ec_paramgen_curve:P-256"
+ca ca1 "First CA" $p256
+ca ca2 "Second CA" $p256
+ca ca3 "Third CA" $p256
+ca ca4 "Fourth CA" $p256
+ca ca5 "Fifth CA" $p256
+openssl x509 -in ca2.pem -outform DER -out ca2.der
+check "key bundle --server-ca" 0 "signed by 2 of 2" $bundle --version 1 --server-ca ca1.pem --server-ca ca2.der \
+    --pin "$(printf '%064d' 7)" --host cdn.example.com --revoke other.pem -o cas.cose
+check "inspect shows whose they are" 0 "subject: First CA" godwit inspect cas.cose
+check "and of the second" 0 "subject: Second CA" godwit inspect cas.cose
+fingerprint=$(openssl x509 -in ca2.pem -noout -fingerprint -sha256 | sed 's/.*=//; s/://g' | tr A-F a-f)
+check "with their fingerprints" 0 "sha256: $fingerprint" godwit inspect cas.cose
+pin=$(openssl x509 -in ca2.pem -noout -pubkey | openssl pkey -pubin -outform DER | sha256sum | cut -c1-64)
+check "and what a pin of them is" 0 "pin: $pin" godwit inspect cas.cose
+check "and the pins" 0 "$(printf '%064d' 7)" godwit inspect cas.cose
+check "and the hosts" 0 "cdn.example.com" godwit inspect cas.cose
+holds "and what is revoked" sh -c "! godwit inspect cas.cose | grep -q \"revoked: none\""
+check "inspect --json" 0 "\"sha256\": \"$fingerprint\"" godwit inspect cas.cose --json
+check "a bundle without any" 0 "server CAs: none" godwit inspect trust.cose
+check "more than fit" 1 "leave out those whose servers are gone" $bundle --version 1 --server-ca ca1.pem \
+    --server-ca ca2.pem --server-ca ca3.pem --server-ca ca4.pem -o x.cose
+check "it says how much is too much" 1 "devices take at most 1536" $bundle --version 1 --server-ca ca1.pem \
+    --server-ca ca2.pem --server-ca ca3.pem --server-ca ca4.pem -o x.cose
+check "pins that do not fit" 1 "leave out keys" $bundle --version 1 $(for i in $(seq 16); do
+    printf -- '--pin %064d --host %0253d ' "$i" "$i"; done) -o x.cose
+check "five CAs" 2 "at most 4" $bundle --version 1 --server-ca ca1.pem --server-ca ca2.pem --server-ca ca3.pem \
+    --server-ca ca4.pem --server-ca ca5.pem -o x.cose
+check "one twice" 2 "given before" $bundle --version 1 --server-ca ca2.pem --server-ca ca2.der -o x.cose
+ca leaf "A server" $p256 -addext basicConstraints=critical,CA:FALSE
+check "one that is no CA" 1 "basicConstraints" $bundle --version 1 --server-ca leaf.pem -o x.cose
+ca rsa "RSA" -newkey rsa:2048
+check "a CA with RSA" 0 "signed by 2 of 2" $bundle --version 1 --server-ca rsa.pem -o rsaca.cose
+ca weak "RSA" -newkey rsa:1024
+check "a weak key" 1 "not every device" $bundle --version 1 --server-ca weak.pem -o x.cose
+ca p384 "P-384" -newkey ec -pkeyopt ec_paramgen_curve:P-384
+check "a key that some devices do not know" 1 "not every device" $bundle --version 1 --server-ca p384.pem -o x.cose
+ca long "RSA with a long name, $(printf '%040d' 0)" -newkey rsa:4096
+check "a certificate that is too long" 1 "at most 1024" $bundle --version 1 --server-ca long.pem -o x.cose
+cat ca1.pem ca2.pem > both.pem
+check "two in one file" 1 "more than one certificate" $bundle --version 1 --server-ca both.pem -o x.cose
+check "a file that is none" 1 "no X.509 certificate" $bundle --version 1 --server-ca garbage.pem -o x.cose
+{ cat ca2.der; echo; } > behind.der
+check "bytes behind it" 1 "no X.509 certificate" $bundle --version 1 --server-ca behind.der -o x.cose
+check "a file that is not there" 3 "No such file" $bundle --version 1 --server-ca nowhere.pem -o x.cose
+holds "no bundle was left by these refusals" test ! -e x.cose
+
 # ---- Releases ----------------------------------------------------------------------------------------------------
 check "release build" 0 "next: godwit release sign" $build --version 1.4.0 --sequence 5 --encrypt-to device.pub.pem \
     -o rel/

@@ -410,7 +410,7 @@ static void run_trust(void)
 
 /* offer | same (an offer, unchanged is welcome) | payload DIGEST SIZE BASE | report TEXT | look (trust again) |
  * rest S (and a half) | waive, insist (trust in the server, from here on) |
- * cas FILES (from the next look on; "": none) | sudden (what is trusted is said again in the middle of the next handshake) */
+ * cas FILES (from the next look on; "": none) | sudden (what is trusted is said again in the middle of a handshake) */
 static char **run_action(char **a)
 {
     if (strcmp(a[0], "offer") == 0 || strcmp(a[0], "same") == 0) {
