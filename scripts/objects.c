@@ -3,6 +3,7 @@
  * table.
  */
 #include "godwit/agent.h"
+#include "courier.h"
 #include "fetch.h"
 #include "godwit/install.h"
 
@@ -28,6 +29,7 @@ OBJECT(gw_agent);
 OBJECT(gw_agent_config);
 OBJECT(gwc_http);
 OBJECT(gwc_fetch);
+OBJECT(gwc_courier);
 
 #define CONSTANT(name)                                                                                                 \
     extern const char size_of_##name[name];                                                                            \

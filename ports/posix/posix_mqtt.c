@@ -6,112 +6,48 @@
 #include <string.h>
 
 #include "args.h"
-#include "file.h"
+#include "courier.h"
 #include "keys.h"
 #include "mqtt.h"
 #include "posix_mqtt.h"
 #include "posix_run.h"
 
-#define ACK_MS 10000u /* for the server to take a report; then it goes over HTTPS */
-
 struct gwp_mqtt {
     struct gwh_mqtt *client;
     struct gwp_mqtt_config config;
-    char topic[80];             /* of reports */
-    uint8_t report[GW_REPORT_MAX];
-    size_t report_n;            /* 0: none is on its way */
-    char said[17];              /* what the server says of it: digits of its SHA-256 */
-    bool taken, never;          /* the server has it; will never take it */
-    bool below;                 /* it goes over HTTPS */
-    uint64_t sent_ms;
+    struct gwc_courier courier;
+    struct gwc_courier_config to;
+    char topic[80]; /* of reports */
 };
 
-/* ---- What the broker tells --------------------------------------------------------------------------------------- */
+/* ---- What the courier needs -------------------------------------------------------------------------------------- */
 
 static void on_message(void *ctx, const char *topic, struct gw_span bytes)
 {
-    struct gwp_mqtt *m = ctx;
-    bool taken = bytes.n == GWH_MQTT_SAID && memcmp(bytes.p, GWH_MQTT_TAKEN, 6) == 0;
-    bool never = bytes.n == GWH_MQTT_SAID && memcmp(bytes.p, GWH_MQTT_NEVER, 6) == 0;
     (void)topic;
-    if (!taken && !never) {
-        gw_agent_wake(m->config.agent);
-    } else if (m->report_n > 0 && memcmp(bytes.p + 6, m->said, 16) == 0) {
-        m->taken |= taken;
-        m->never |= never;
-    }
+    gwc_courier_message(&((struct gwp_mqtt *)ctx)->courier, bytes);
 }
 
-/* ---- Transport --------------------------------------------------------------------------------------------------- */
-
-static int over_trust(void *ctx, const struct gw_transport_trust *trust)
-{
-    const struct gw_transport *t = ((struct gwp_mqtt *)ctx)->config.below;
-    return t->trust != NULL ? t->trust(t->ctx, trust) : GW_OK;
-}
-
-static int over_open(void *ctx, const struct gw_request *request)
-{
-    const struct gw_transport *t = ((struct gwp_mqtt *)ctx)->config.below;
-    return t->open(t->ctx, request);
-}
-
-static int over_read(void *ctx, uint8_t *data, size_t size, size_t *n)
-{
-    const struct gw_transport *t = ((struct gwp_mqtt *)ctx)->config.below;
-    return t->read(t->ctx, data, size, n);
-}
-
-static void over_close(void *ctx)
-{
-    const struct gw_transport *t = ((struct gwp_mqtt *)ctx)->config.below;
-    t->close(t->ctx);
-}
-
-static int report_below(struct gwp_mqtt *m, const uint8_t *bytes, size_t n)
-{
-    const struct gw_transport *t = m->config.below;
-    m->below = true;
-    int status = t->report != NULL ? t->report(t->ctx, bytes, n) : GW_ERR_TRANSPORT;
-    if (status != GW_ERR_AGAIN) {
-        m->report_n = 0;
-    }
-    return status;
-}
-
-/* A report that is not the one on its way: by MQTT if the broker is there, else not. */
-static void begin(struct gwp_mqtt *m, const uint8_t *bytes, size_t n)
-{
-    uint8_t digest[32];
-    memcpy(m->report, bytes, n);
-    m->report_n = n;
-    m->taken = m->never = false;
-    m->sent_ms = gwp_now_ms();
-    m->below = gw_sha256(gwh_openssl()->gw, bytes, n, digest) != GW_OK ||
-               !gwh_mqtt_publish(m->client, m->topic, (struct gw_span){bytes, n}, 1, NULL);
-    gwh_hex(m->said, digest, 8);
-}
-
-static int over_report(void *ctx, const uint8_t *bytes, size_t n)
+static bool publish(void *ctx, const uint8_t *bytes, size_t n)
 {
     struct gwp_mqtt *m = ctx;
-    if (n > sizeof m->report) {
-        return GW_ERR_VALUE;
-    }
-    if (m->report_n != n || memcmp(m->report, bytes, n) != 0) {
-        begin(m, bytes, n);
-    }
-    if (m->below) {
-        return report_below(m, bytes, n);
-    }
-    if (m->taken || m->never) {
-        m->report_n = 0;
-        return m->taken ? GW_OK : GW_ERR_VALUE;
-    }
-    if (!gwh_mqtt_connected(m->client) || gwp_now_ms() - m->sent_ms > ACK_MS) {
-        return report_below(m, bytes, n);
-    }
-    return GW_ERR_AGAIN;
+    return gwh_mqtt_publish(m->client, m->topic, (struct gw_span){bytes, n}, 1, NULL);
+}
+
+static bool connected(void *ctx)
+{
+    return gwh_mqtt_connected(((struct gwp_mqtt *)ctx)->client);
+}
+
+static void wake(void *ctx)
+{
+    gw_agent_wake(((struct gwp_mqtt *)ctx)->config.agent);
+}
+
+static uint32_t now_ms(void *ctx)
+{
+    (void)ctx;
+    return (uint32_t)gwp_now_ms();
 }
 
 /* ---- Life -------------------------------------------------------------------------------------------------------- */
@@ -170,16 +106,16 @@ struct gwp_mqtt *gwp_mqtt_new(const struct gwp_mqtt_config *config, const struct
         return NULL;
     }
     m->config = *config;
-    if (set_up(m, link, err) != GWH_OK) {
+    m->to = (struct gwc_courier_config){.below = config->below, .crypto = gwh_openssl()->gw, .publish = publish,
+                                        .connected = connected, .wake = wake, .now_ms = now_ms, .ctx = m};
+    int e = set_up(m, link, err);
+    if (e == GWH_OK && gwc_courier_init(&m->courier, &m->to, over) != GW_OK) {
+        e = gwh_fail_reason(err, GW_ERR_CONFIG, "MQTT");
+    }
+    if (e != GWH_OK) {
         gwp_mqtt_free(m);
         return NULL;
     }
-    *over = (struct gw_transport){.ctx = m,
-                                  .trust = over_trust,
-                                  .open = over_open,
-                                  .read = over_read,
-                                  .close = over_close,
-                                  .report = over_report};
     return m;
 }
 
