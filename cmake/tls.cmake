@@ -1,5 +1,6 @@
-# The TLS layer of boards (ports/tls) on a PC: godwit-tls, with the full profile, and godwit-tls-small. Each brings a Mbed TLS of its own,
-# from scripts/fetch-sources.sh; a program links one of them. Code by others is compiled without our warnings and without sanitizers.
+# The TLS layer of boards (ports/tls): godwit-tls, with the full profile, and godwit-tls-small; on a board the crypto port on PSA as well. Each
+# brings a Mbed TLS of its own, from scripts/fetch-sources.sh; a program links one of them. Code by others is compiled without our warnings and
+# without sanitizers.
 
 execute_process(COMMAND ${CMAKE_SOURCE_DIR}/scripts/fetch-sources.sh mbedtls
   OUTPUT_VARIABLE GW_MBEDTLS_SOURCE OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE failed)
@@ -21,11 +22,21 @@ function(gw_tls_library name config)
   target_include_directories(${name}-mbedtls SYSTEM PUBLIC ${GW_MBEDTLS_SOURCE}/include PRIVATE ${GW_MBEDTLS_SOURCE}/library)
   target_include_directories(${name}-mbedtls PUBLIC ${CMAKE_SOURCE_DIR}/ports/tls)
   target_compile_definitions(${name}-mbedtls PUBLIC MBEDTLS_CONFIG_FILE="config/${config}")
-  target_compile_options(${name}-mbedtls PRIVATE -O2 -w -fno-sanitize=all -ffunction-sections -fdata-sections)
+  target_compile_options(${name}-mbedtls PRIVATE -w -ffunction-sections -fdata-sections)
   add_library(${name} STATIC ports/tls/tls.c ports/crypto/psa_random.c)
+  if(GW_BOARD)
+    target_sources(${name} PRIVATE ports/crypto/psa.c)
+  else()
+    target_compile_options(${name}-mbedtls PRIVATE -O2 -fno-sanitize=all)
+  endif()
   target_include_directories(${name} PUBLIC ports/tls ports/crypto)
   target_compile_options(${name} PRIVATE ${GW_FLAGS_COMMON} -Wcast-qual -Wvla)
   target_link_libraries(${name} PUBLIC godwit-common ${name}-mbedtls)
 endfunction()
-gw_tls_library(godwit-tls tls_full_config.h)
-gw_tls_library(godwit-tls-small tls_small_config.h)
+if(GW_BOARD)
+  gw_tls_library(godwit-tls-board tls_${GW_BOARD_TLS}_config.h)
+else()
+  gw_tls_library(godwit-tls tls_full_config.h)
+  gw_tls_library(godwit-tls-small tls_small_config.h)
+  gw_tls_library(godwit-tls-tiny tls_tiny_config.h)
+endif()

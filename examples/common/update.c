@@ -1,19 +1,14 @@
 /*
- * update.c - see update.h. The memory of an update is here, and nowhere else: 13 KB and the engine, 16 KB for decoding.
+ * update.c - see update.h.
  */
 #include "update.h"
 
-#include "serial.h"
+#include "memory.h"
 
 static struct gwc_serial serial;
 static struct gwc_serial_config config;
-static uint8_t offer[GWC_OFFER_MAX], buffer[GWC_BUFFER_MIN];
 static bool on, done;
-
-/* Deltas and compressed images of this instruction set. */
-static const struct gw_isa *const isas[] = { &gw_isa_riscv, NULL };
-static uint64_t decoder[16u * 1024u / 8u];
-static const struct gw_decoding decoding = { &gw_patch_codec, decoder, sizeof decoder, isas };
+static void (*before_first)(void);
 
 static void put(void *ctx, const uint8_t *bytes, size_t n)
 {
@@ -56,14 +51,24 @@ static void on_event(void *ctx, int status)
     }
 }
 
-void update_start(const struct gw_device *dev, const struct gw_handover *boot)
+void update_start(const struct gw_device *dev, const struct gw_handover *boot, void (*before)(void))
 {
+    before_first = before;
     config = (struct gwc_serial_config){
-        .dev = dev, .boot = boot, .offer = offer, .offer_size = sizeof offer, .buffer = buffer,
-        .buffer_size = sizeof buffer, .decoding = &decoding, .now = now, .put = put, .restart = restart,
+        .dev = dev, .boot = boot, .offer = memory_offer, .offer_size = sizeof memory_offer, .buffer = memory_buffer,
+        .buffer_size = sizeof memory_buffer, .decoding = &memory_decoding, .now = now, .put = put, .restart = restart,
         .on_event = on_event,
     };
     on = gwc_serial_init(&serial, &config) == GW_OK;
+}
+
+/* Somebody speaks packets: the memory of an update is theirs from now on. */
+static void begin(void)
+{
+    if (before_first != NULL) {
+        before_first();
+        before_first = NULL;
+    }
 }
 
 bool update_step(const struct console_command *commands)
@@ -75,6 +80,7 @@ bool update_step(const struct console_command *commands)
             console_byte(commands, (uint8_t)byte);
         }
         if (serial.reader.full) {
+            begin();
             break; /* the request first */
         }
     }

@@ -6,8 +6,9 @@
 
 #include "console.h"
 
-/* `dev` may be NULL: then all that comes is text. */
-void update_start(const struct gw_device *dev, const struct gw_handover *boot);
+/* `dev` may be NULL: then all that comes is text. `before` (may be NULL) is called once, before the first packet is
+ * dealt with: whoever else uses memory.h lets go of it. */
+void update_start(const struct gw_device *dev, const struct gw_handover *boot, void (*before)(void));
 
 /*
  * Takes what came on the line (text goes to the console) and does one unit of work. True: call again at once. At most

@@ -1,22 +1,31 @@
 /*
- * main.c - the sensor: reads a temperature each second, prints it, answers a console, takes updates in the same loop,
- * and confirms itself once it has shown that it works. SENSOR_VERSION names the version ("1.1").
+ * main.c - the sensor: takes a temperature every 100 ms, prints one each second, answers a console, takes updates in
+ * the same loop, and confirms itself once it has shown that it works. SENSOR_VERSION names the version ("1.1").
  *
- * A version on trial confirms itself after three plausible readings from its loop; one that has not after a minute
- * gives itself up. Whoever never gets that far is ended by the watchdog that the bootloader started.
+ * Temperatures are taken from the timer's interrupt (samples.c), so that an update, whose signatures and handshakes take
+ * their time, makes none late. Updates come over the network if the factory's settings name a server (online.h), and
+ * over the serial line whenever somebody pushes one there (update.h). A version on trial confirms itself after ten plausible readings, and online one look
+ * at the server beside; one that has not in time gives itself up. Whoever never gets that far is ended by the watchdog
+ * that the bootloader started.
  */
 #include "device.h"
+#include "heap.h"
+#include "online.h"
+#include "samples.h"
 #include "sensor.h"
 #include "update.h"
 
 #define PERIOD_US 1000000u
-#define READINGS_TO_CONFIRM 3u
-#define DEADLINE_US 60000000u /* of the trial; also when a confirmed version counts as steady */
+#define READINGS_TO_CONFIRM 10u
+#define DEADLINE_US 60000000u /* of the trial; also when a confirmed version counts as steady. Online: the agent's */
 
 static const struct gw_device *dev;
 static struct gw_handover boot;
-static uint32_t readings;
-static bool settled; /* confirmed, or steady */
+static uint32_t readings;  /* that were plausible */
+static int32_t last;       /* hundredths of a degree */
+static uint32_t longest;   /* step of the loop, us */
+static bool settled;       /* confirmed, or steady */
+static bool online;
 
 /* ---- Readings ------------------------------------------------------------------------------------------------- */
 
@@ -27,13 +36,27 @@ static void print_reading(int32_t hundredths)
     board_print("\n");
 }
 
-static void measure(void)
+/* Takes what the interrupt has put by. */
+static void take_samples(void)
 {
-    int32_t hundredths = sensor_read();
+    while (samples_take(&last)) {
+        stats_add(last);
+        readings += sensor_is_plausible(last);
+    }
+}
 
-    print_reading(hundredths);
-    stats_add(hundredths);
-    readings += sensor_is_plausible(hundredths);
+static void tell_readings(void)
+{
+    board_print("readings: ");
+    board_print_number(samples_count());
+    board_print(", longest gap ");
+    board_print_number(samples_late());
+    board_print(" us beyond the period, longest step ");
+    board_print_number(longest);
+    board_print(" us, lost ");
+    board_print_number(samples_lost());
+    board_print("\n");
+    online_tell();
 }
 
 /* ---- Console -------------------------------------------------------------------------------------------------- */
@@ -58,12 +81,14 @@ static void status(void)
     }
     board_print("readings ");
     board_print_number(readings);
-    board_print(update_is_done() ? ", an update waits for a restart\n" : "\n");
+    board_print(update_is_done() || online_is_done() ? ", an update waits for a restart\n" : "\n");
+    tell_readings();
 }
 
 static void read_now(void)
 {
-    print_reading(sensor_read());
+    take_samples();
+    print_reading(last);
 }
 
 static void reboot(void)
@@ -106,12 +131,13 @@ static void give_up(void)
     board_reset(GW_CAUSE_FAULT); /* the journal failed: the attempt counts at least */
 }
 
-/* A version on trial proves itself or ends; a confirmed one that ran for long has its crashes forgotten. */
+/* Without a network: a version on trial proves itself or ends; a confirmed one that ran for long has its crashes
+ * forgotten. Online the agent sees to both. */
 static void settle(void)
 {
     bool late = board_time_us() > DEADLINE_US;
 
-    if (settled || dev == NULL || boot.slot > GW_SLOT_B) {
+    if (settled || online || dev == NULL || boot.slot > GW_SLOT_B) {
         return;
     }
     if (boot.state == GW_TRYING && fault_is_well() && readings >= READINGS_TO_CONFIRM) {
@@ -123,8 +149,17 @@ static void settle(void)
     }
 }
 
+static int self_test(void *ctx)
+{
+    (void)ctx;
+    return fault_is_well() ? 0 : GW_ERR_SELF_TEST;
+}
+
+/* ---- The program ---------------------------------------------------------------------------------------------- */
+
 static void start(void)
 {
+    stack_paint();
     board_protect();
     dev = device_start(&boot);
     say_boot();
@@ -132,27 +167,46 @@ static void start(void)
         console_error("the image before was left", boot.reason);
     }
     fault_at_start();
+    samples_start();
     commands[4] = stats_command;
-    update_start(dev, &boot);
+    online_on_end(tell_readings);
+    online = online_start(dev, &boot, self_test);
+    update_start(dev, &boot, online_stop);
+}
+
+/* All there is to do now; how long there will be nothing, us. */
+static uint32_t work(void)
+{
+    uint64_t begin = board_time_us();
+
+    if (fault_is_well()) {
+        board_watchdog_feed();
+    }
+    take_samples();
+    uint32_t wait = update_step(commands) ? 0 : PERIOD_US;
+    if (online) {
+        uint32_t until = online_step(boot.state != GW_TRYING || readings >= READINGS_TO_CONFIRM);
+        wait = until < wait ? until : wait;
+    }
+    uint32_t took = (uint32_t)(board_time_us() - begin);
+    longest = took > longest ? took : longest;
+    return wait;
 }
 
 int main(void)
 {
-    uint64_t next = 0;
+    uint64_t next = PERIOD_US;
 
     start();
     for (;;) {
-        if (fault_is_well()) {
-            board_watchdog_feed();
-        }
-        bool busy = update_step(commands);
+        uint32_t wait = work();
         uint64_t now = board_time_us();
         if (now >= next) {
-            measure();
+            print_reading(last);
             settle();
             next = now + PERIOD_US;
-        } else if (!busy) {
-            board_wait((uint32_t)(next - now));
+        } else if (wait > 0) {
+            board_wait(wait < next - now ? wait : (uint32_t)(next - now));
         }
     }
 }

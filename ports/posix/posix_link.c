@@ -284,6 +284,8 @@ void gwp_link_wait(struct gwp_link *l, uint32_t ms)
 {
     if (l->curl != NULL) {
         gwp_curl_wait(l->curl, ms);
+    } else if (gwc_tls_busy(l->tls)) {
+        return;
     } else if (l->socket.connected || l->socket.count > 0) {
         gwp_socket_wait(&l->socket, (int)ms);
     } else {

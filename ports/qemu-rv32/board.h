@@ -9,7 +9,8 @@
  *           0x80063e00  what survives a reset: why it happened, the hand-over (retained.c)
  *           0x80063f00  parameters of a test: text that QEMU's loader device puts there
  *
- * Everything is polled; nothing here takes an interrupt. Interrupts only end a wait (board_wait).
+ * Everything is polled, and interrupts only end a wait (board_wait), but one: the timer's, for what must not be late
+ * (board_every).
  */
 #ifndef BOARD_H
 #define BOARD_H
@@ -26,6 +27,7 @@
 
 extern const struct gw_flash board_flash;   /* flash.c; worst times there */
 extern const struct gw_layout board_layout; /* layout.c */
+extern const struct gw_area board_settings; /* layout.c: text of the factory, ports/common/settings.h */
 
 /* uart.c */
 void board_put(const void *bytes, size_t n);
@@ -34,15 +36,26 @@ void board_print_number(uint32_t n);       /* decimal */
 void board_print_hex(uint32_t n);          /* 0x and 8 digits */
 int board_get(void);                       /* a byte, or -1: none came */
 
-/* timer.c: since reset. board_wait sleeps until a byte comes or `us` have passed, whatever is first. */
+/* timer.c: since reset. board_wait sleeps until a byte or a frame comes or `us` have passed, whatever is first. */
 uint64_t board_time_us(void);
 void board_wait(uint32_t us);
+void board_wait_for(uint32_t irq); /* this interrupt ends waits too; for drivers */
+/* Calls a function every `us`, from an interrupt: whatever else runs, it is late by as long as interrupts are off, which
+ * is nowhere but in board_wait(). It may not wait, print, draw random numbers or touch flash. */
+void board_every(uint32_t us, void (*call)(void));
 
 /* rtc.c: seconds since 1970, 0 if there is no clock. */
 uint32_t board_clock(void);
 
-/* rng.c: 0, or -1 when the device gives nothing. */
+/* virtio/rng.c: 0, or -1 when the device gives nothing. */
 int board_random(void *bytes, size_t n);
+
+/* virtio/net.c: Ethernet frames, up to 1514 bytes. False: there is no card. */
+bool board_net_start(uint8_t mac[6]);
+/* Hands over what has come, at most six frames; how many. */
+uint32_t board_net_receive(void (*take)(void *ctx, const uint8_t *frame, uint32_t n), void *ctx);
+uint8_t *board_net_frame(void); /* room for a frame to send; NULL: none just now */
+void board_net_send(uint8_t *frame, uint32_t n); /* from board_net_frame() */
 
 /* watchdog.c: resets the board unless it is fed in time. Once started it runs until the next reset. */
 void board_watchdog_start(uint32_t ms);

@@ -12,3 +12,5 @@ const struct gw_layout board_layout = {
     .factory = {BOARD_BANK0 + 0x20000, 0x40000},
     .slot = {{BOARD_BANK1 + 0x80000, 0x80000}, {BOARD_BANK1 + 0x100000, 0x80000}},
 };
+
+const struct gw_area board_settings = {BOARD_BANK0 + 0x11000, BOARD_SECTOR};

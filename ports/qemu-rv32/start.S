@@ -59,4 +59,18 @@ fault:
     li t1, 0x7777
     sw t1, 0(t0)
     j .
+#else
+# Of an image that takes the timer's interrupt (board_every): a fault goes on to the bootloader's handler, without using
+# the stack; an interrupt to timer.c.
+    .section .text.trap, "ax"
+    .balign 4
+    .globl board_trap
+board_trap:
+    csrw mscratch, t0
+    csrr t0, mcause
+    bltz t0, 1f
+    lw t0, board_fault_handler
+    jr t0
+1:  csrr t0, mscratch
+    j board_interrupt
 #endif

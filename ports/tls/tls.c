@@ -37,6 +37,7 @@ struct gwc_tls {
     bool has_session;
     uint8_t state;
     uint8_t peer, next_peer; /* enum gwc_peer: of this connection, of the next */
+    bool busy;               /* the handshake has a next step that waits for nobody */
     bool pinned;             /* a CA of this chain is */
     bool verified;           /* a chain was looked at: the handshake was no resumption */
     bool outdated;           /* this connection was begun by what was trusted before: no later one may resume it */
@@ -209,6 +210,7 @@ static void tls_close(void *ctx)
         tls->below->close(tls->below->ctx);
     }
     tls->state = CLOSED;
+    tls->busy = false;
 }
 
 /* The first call of a connection: with whom, and whether the session before may serve. */
@@ -281,10 +283,15 @@ static void count_handshake(struct gwc_tls *tls)
     tls->count.version = (uint16_t)mbedtls_ssl_get_version_number(&tls->ssl);
 }
 
+/* One message of the handshake with each call: a key exchange or a signature takes a small processor a second. */
 static int shake(struct gwc_tls *tls)
 {
-    int error = mbedtls_ssl_handshake(&tls->ssl);
+    int error = mbedtls_ssl_handshake_step(&tls->ssl);
 
+    tls->busy = error == 0 && mbedtls_ssl_is_handshake_over(&tls->ssl) == 0;
+    if (tls->busy) {
+        return GW_ERR_AGAIN;
+    }
     if (error != 0) {
         uint32_t flags = mbedtls_ssl_get_verify_result(&tls->ssl);
         bool bad = tls->verified && flags != 0 && flags != UINT32_MAX && tls->peer != GWC_PEER_ANYBODY;
@@ -594,4 +601,9 @@ const struct gwc_secure *gwc_tls_secure(struct gwc_tls *tls)
 const struct gwc_tls_count *gwc_tls_count(const struct gwc_tls *tls)
 {
     return &tls->count;
+}
+
+bool gwc_tls_busy(const struct gwc_tls *tls)
+{
+    return tls->busy;
 }

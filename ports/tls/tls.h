@@ -52,5 +52,8 @@ void gwc_tls_free(struct gwc_tls *tls); /* NULL is no error */
 /* The stream that HTTP runs over. Its errors: GW_ERR_CERT_*, GW_ERR_TLS, and those of the stream below. */
 const struct gwc_secure *gwc_tls_secure(struct gwc_tls *tls);
 const struct gwc_tls_count *gwc_tls_count(const struct gwc_tls *tls);
+/* connect() said GW_ERR_AGAIN only because a handshake is done message by message, each of which may take long on a
+ * small processor: call again at once, there is nothing to wait for. */
+bool gwc_tls_busy(const struct gwc_tls *tls);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * selftest.c - an image that checks the board's port: flash and crypto self-tests of the library, random numbers,
- * clock, timer, hand-over, a stray store. Ends QEMU with exit code 0, or with the number of the check that failed.
+ * clock, timer, interrupts, network, hand-over, a stray store. Ends QEMU with exit code 0, or with the number of the check that failed.
  *
  * Runs without the bootloader (-kernel). The last check is a store to flash behind the driver's back, which has to
  * fault: the handler below is how the test ends.
@@ -82,12 +82,83 @@ static int nor_rules(void)
     return f->erase(NULL, at);
 }
 
+/* The interrupt comes while the program is busy, while it waits, and while the flash is written; none is left out. */
+static volatile uint32_t ticks;
+
+static void tick(void)
+{
+    ticks++;
+}
+
+static int interrupts_come(void)
+{
+    uint64_t end = board_time_us() + 20000;
+
+    board_every(1000, tick);
+    while (board_time_us() < end) {
+    }
+    uint32_t busy = ticks;
+    board_wait(20000);
+    uint32_t waited = ticks;
+    for (int i = 0; i < 20; i++) {
+        if (board_flash.erase(NULL, board_layout.slot[0].start) != 0) {
+            return GW_ERR_FLASH_ERASE;
+        }
+    }
+    board_print("  ticks ");
+    board_print_number(busy);
+    board_print(", ");
+    board_print_number(waited);
+    board_print(", ");
+    board_print_number(ticks);
+    board_print("\n");
+    return busy < 5 || waited < busy + 5 || ticks == waited ? GW_ERR_TIMEOUT : 0;
+}
+
+/* "Who has 10.0.2.2?" (RFC 826), and the emulator's router says that it has. */
+static bool answered;
+
+static void see_frame(void *ctx, const uint8_t *frame, uint32_t n)
+{
+    static const uint8_t reply[] = {0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 2};
+
+    (void)ctx;
+    answered = answered || (n >= 42 && memcmp(frame + 12, reply, sizeof reply) == 0 && frame[31] == 2);
+}
+
+static int network_answers(void)
+{
+    static const uint8_t who[] = {8, 6, 0, 1, 8, 0, 6, 4, 0, 1};
+    static const uint8_t here[] = {10, 0, 2, 15, 0, 0, 0, 0, 0, 0, 10, 0, 2, 2};
+    uint8_t mac[6];
+
+    if (!board_net_start(mac)) {
+        return GW_ERR_CONFIG;
+    }
+    for (int i = 0; i < 40 && !answered; i++) { /* more often than there are buffers: they come back */
+        uint8_t *frame = board_net_frame();
+        if (frame == NULL) {
+            return GW_ERR_SPACE;
+        }
+        memset(frame, 0xff, 6);
+        memcpy(frame + 6, mac, 6);
+        memcpy(frame + 12, who, sizeof who);
+        memcpy(frame + 22, mac, 6);
+        memcpy(frame + 28, here, sizeof here);
+        board_net_send(frame, 42);
+        board_wait(50000);
+        (void)board_net_receive(see_frame, NULL);
+        answered = i < 20 ? false : answered;
+    }
+    return answered ? 0 : GW_ERR_TIMEOUT;
+}
+
 /* The stray store faulted: all is well. */
 __attribute__((aligned(4))) static void faulted(void)
 {
     uint32_t cause;
     CSR_READ(mcause, cause);
-    check(9, "a stray store to flash faults", cause == 7 ? 0 : GW_ERR_STATE, cause);
+    check(11, "a stray store to flash faults", cause == 7 ? 0 : GW_ERR_STATE, cause);
     board_print("board selftest: passed\n");
     board_exit(0);
 }
@@ -113,8 +184,10 @@ int main(void)
     error = gw_crypto_psa_init(&crypto);
     error = error == 0 ? gw_selftest_crypto(&crypto, &line) : error;
     check(8, "crypto of images", error, line);
-    CSR_WRITE(mtvec, (uint32_t)(uintptr_t)faulted);
+    check(9, "network", network_answers(), 0);
+    CSR_WRITE(mtvec, (uint32_t)(uintptr_t)faulted); /* where board_every() sends faults on to */
+    check(10, "interrupts", interrupts_come(), 0);
     REG32(board_layout.slot[0].start) = 0x00ff00ff;
-    check(10, "a stray store to flash went through", GW_ERR_STATE, 0);
+    check(12, "a stray store to flash went through", GW_ERR_STATE, 0);
     return 0;
 }
