@@ -79,7 +79,8 @@ void events_tell(enum gw_event event, int reason, uint32_t a, uint32_t b)
     case GW_EVENT_FAILED: tell_failure(reason, a); break;
     case GW_EVENT_TRIED: tell_trial(reason); break;
     case GW_EVENT_NOTHING: say("nothing new, again in % s\n", a, 0); break;
-    case GW_EVENT_TRUST: board_print(a != 0 ? "trust bundle taken, for after the next confirm\n" : "trust bundle taken\n");
+    case GW_EVENT_TRUST:
+        board_print(a != 0 ? "trust bundle taken, for after the next confirm\n" : "trust bundle taken\n");
         break;
     case GW_EVENT_REPORTED: say("report % arrived\n", a, 0); break;
     case GW_EVENT_LEFT: tell_left(reason, a, b); break;

@@ -3,6 +3,7 @@
  */
 #include "heap.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include <mbedtls/platform.h>
@@ -18,7 +19,8 @@ extern uint32_t _stack_limit[], _stack_top[]; /* app.ld */
 
 static void *take(size_t count, size_t size)
 {
-    struct header *h = size == 0 || count <= (UINT32_MAX - sizeof *h) / size ? calloc(1, count * size + sizeof *h) : NULL;
+    bool fits = size == 0 || count <= (UINT32_MAX - sizeof(struct header)) / size;
+    struct header *h = fits ? calloc(1, count * size + sizeof *h) : NULL;
 
     if (h == NULL) {
         return NULL;

@@ -361,7 +361,9 @@ static uint32_t step_agent(bool ready)
             return 1000;
         }
         running = true;
-        gw_agent_wake(&agent); /* a first look soon after the start: the broker is trusted by it too */
+        if (config.handover->state != GW_TRYING) {
+            gw_agent_wake(&agent); /* a look at the start, as on trial: by it the broker is trusted too */
+        }
     }
     if (running) {
         int err = gw_agent_step(&agent, now_ms(NULL), &wait);

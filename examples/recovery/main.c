@@ -1,7 +1,7 @@
 /*
  * main.c - the factory's recovery image: starts when no slot holds an image that may start, says why, takes a release
- * over the network if the factory's settings name a server, or over the serial line, and restarts into it. It lies where
- * no update writes, so it has to be right on the first day: it does nothing else.
+ * over the network if the factory's settings name a server, or over the serial line, and restarts into it. It lies
+ * where no update writes, so it has to be right on the first day: it does nothing else.
  */
 #include "device.h"
 #include "online.h"

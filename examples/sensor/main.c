@@ -2,11 +2,11 @@
  * main.c - the sensor: takes a temperature every 100 ms, prints one each second, answers a console, takes updates in
  * the same loop, and confirms itself once it has shown that it works. SENSOR_VERSION names the version ("1.1").
  *
- * Temperatures are taken from the timer's interrupt (samples.c), so that an update, whose signatures and handshakes take
- * their time, makes none late. Updates come over the network if the factory's settings name a server (online.h), and
- * over the serial line whenever somebody pushes one there (update.h). A version on trial confirms itself after ten plausible readings, and online one look
- * at the server beside; one that has not in time gives itself up. Whoever never gets that far is ended by the watchdog
- * that the bootloader started.
+ * Temperatures are taken from the timer's interrupt (samples.c), so that an update, whose signatures and handshakes
+ * take their time, makes none late. Updates come over the network if the factory's settings name a server (online.h),
+ * and over the serial line whenever somebody pushes one there (update.h). A version on trial confirms itself after ten
+ * plausible readings, and online one look at the server beside; one that has not in time gives itself up. Whoever never
+ * gets that far is ended by the watchdog that the bootloader started.
  */
 #include "device.h"
 #include "heap.h"

@@ -16,9 +16,9 @@ struct gwc_client {
 };
 
 /*
- * Reads the identity of a device. `memory`: GW_IDENTITY_MAX bytes that stay as they are while `certificate` is used, and
- * hold secrets: gwc_client_forget() when the TLS layer has taken key and certificate. Errors: GW_ERR_SPACE, those of
- * flash and of gw_identity_parse().
+ * Reads the identity of a device. `memory`: GW_IDENTITY_MAX bytes that stay as they are while `certificate` is used,
+ * and hold secrets: call gwc_client_forget() when the TLS layer has taken key and certificate. Errors: GW_ERR_SPACE,
+ * those of flash and of gw_identity_parse().
  */
 GW_MUST_USE int gwc_client_read(struct gwc_client *c, const struct gw_device *dev, uint8_t *memory, size_t size);
 /* Wipes key and memory; id and class stay. */

@@ -20,7 +20,8 @@ struct gw_span gwc_setting(struct gw_span text, const char *name, unsigned i)
         while (end < text.n && text.p[end] != '\n' && !is_end(text.p[end])) {
             end++;
         }
-        if (end - at > n + 3 && memcmp(text.p + at, name, n) == 0 && memcmp(text.p + at + n, " = ", 3) == 0 && i-- == 0) {
+        bool here = end - at > n + 3 && memcmp(text.p + at, name, n) == 0 && memcmp(text.p + at + n, " = ", 3) == 0;
+        if (here && i-- == 0) {
             return (struct gw_span){ text.p + at + n + 3, end - at - n - 3 };
         }
         at = end < text.n && text.p[end] == '\n' ? end + 1 : end;

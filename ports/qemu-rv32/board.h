@@ -40,8 +40,8 @@ int board_get(void);                       /* a byte, or -1: none came */
 uint64_t board_time_us(void);
 void board_wait(uint32_t us);
 void board_wait_for(uint32_t irq); /* this interrupt ends waits too; for drivers */
-/* Calls a function every `us`, from an interrupt: whatever else runs, it is late by as long as interrupts are off, which
- * is nowhere but in board_wait(). It may not wait, print, draw random numbers or touch flash. */
+/* Calls a function every `us`, from an interrupt: whatever else runs, it is late by as long as interrupts are off,
+ * which is nowhere but in board_wait(). It may not wait, print, draw random numbers or touch flash. */
 void board_every(uint32_t us, void (*call)(void));
 
 /* rtc.c: seconds since 1970, 0 if there is no clock. */

@@ -1,6 +1,7 @@
 /*
  * selftest.c - an image that checks the board's port: flash and crypto self-tests of the library, random numbers,
- * clock, timer, interrupts, network, hand-over, a stray store. Ends QEMU with exit code 0, or with the number of the check that failed.
+ * clock, timer, interrupts, network, hand-over, a stray store. Ends QEMU with exit code 0, or with the number of the
+ * check that failed.
  *
  * Runs without the bootloader (-kernel). The last check is a store to flash behind the driver's back, which has to
  * fault: the handler below is how the test ends.
