@@ -67,7 +67,7 @@ static int make_tls(SSL_CTX **out, const struct gwh_mqtt_config *c, struct gwh_e
     *out = tls;
     if (tls == NULL || SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) != 1 || !set_name(tls, c->host)) {
         e = gwh_fail(err, GWH_IO, "OpenSSL gives no TLS for the broker %.100s", c->host);
-    } else if (SSL_CTX_load_verify_file(tls, c->ca) != 1) {
+    } else if (c->ca != NULL && SSL_CTX_load_verify_file(tls, c->ca) != 1) {
         e = gwh_fail(err, GWH_IO, "cannot read the broker's CA from %s", c->ca);
     } else if (!(c->certificate != NULL ? use_files(tls, c) : use_memory(tls, c)) ||
                SSL_CTX_check_private_key(tls) != 1) {
@@ -76,6 +76,9 @@ static int make_tls(SSL_CTX **out, const struct gwh_mqtt_config *c, struct gwh_e
     } else {
         SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
         SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        if (c->verify != NULL && !c->verify(c->ctx, tls)) {
+            e = gwh_fail(err, GWH_IO, "OpenSSL gives no TLS for the broker %.100s", c->host);
+        }
     }
     ERR_clear_error();
     return e;
@@ -233,6 +236,13 @@ void gwh_mqtt_free(struct gwh_mqtt *m)
     free(m->key);
     free(m);
     (void)mosquitto_lib_cleanup();
+}
+
+void gwh_mqtt_drop(struct gwh_mqtt *m, const char *why)
+{
+    if (m->state != DOWN) {
+        note_lost(m, why);
+    }
 }
 
 /* ---- Steps ------------------------------------------------------------------------------------------------------- */

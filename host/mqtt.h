@@ -25,13 +25,16 @@
 #define GWH_MQTT_NEVER "never "
 #define GWH_MQTT_SAID 22u /* bytes */
 
+struct ssl_ctx_st;
 struct gwh_mqtt_config {
     const char *host; /* name or address: what the broker's certificate has to be for */
     uint16_t port;
     const char *id;           /* client id; the broker takes the name from the certificate */
     const char *subscribe;    /* topic */
     int qos;                  /* of the subscription */
-    const char *ca;           /* PEM file */
+    const char *ca;           /* PEM file; NULL: `verify` says whom to trust */
+    /* Puts a verification of its own, of chain, name and purpose, into each TLS context. False: it cannot. */
+    bool (*verify)(void *ctx, struct ssl_ctx_st *tls);
     const char *certificate, *key;        /* PEM files; or NULL, and: */
     struct gw_span certificate_pem, key_pem; /* in memory; copied into the TLS context */
     uint32_t keepalive_s;     /* 0: 60 */
@@ -49,6 +52,8 @@ int gwh_mqtt_new(struct gwh_mqtt **m, const struct gwh_mqtt_config *config, stru
 /* New certificates, from the next connection on: reads the files again. */
 int gwh_mqtt_reload(struct gwh_mqtt *m, struct gwh_error *err);
 void gwh_mqtt_free(struct gwh_mqtt *m);
+/* Ends the connection, if there is one, in the next step; it is made anew, as after any loss. */
+void gwh_mqtt_drop(struct gwh_mqtt *m, const char *why);
 /* All that can be done now; never blocks but for the broker's name. */
 void gwh_mqtt_step(struct gwh_mqtt *m, uint64_t now_ms);
 /* -1: none. */

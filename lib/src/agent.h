@@ -81,7 +81,6 @@ GW_MUST_USE int gw_agent_confirm(struct gw_agent *a);
 GW_MUST_USE int gw_agent_count_attempt(struct gw_agent *a);
 /* Payload bytes that may still be read today; GW_ERR_BUDGET: none. */
 GW_MUST_USE int gw_agent_budget(struct gw_agent *a, uint32_t *bytes);
-GW_MUST_USE int gw_agent_tell_trust(struct gw_agent *a); /* to the transport */
 GW_MUST_USE int gw_agent_take_trust(struct gw_agent *a); /* from the offer */
 GW_MUST_USE int gw_agent_take_head(struct gw_agent *a);  /* of an offer without a release that is new */
 void gw_agent_count_again(struct gw_agent *a); /* bytes that this install fetched in vain; it ends */

@@ -333,6 +333,9 @@ static int run(struct session *s, struct gwh_error *err)
     int end = open_mqtt(s, err);
     configure(s);
     e = end == GWH_OK ? gw_agent_open(&s->agent, &s->config, (uint32_t)gwp_now_ms()) : GW_OK;
+    if (end == GWH_OK && e == GW_OK && s->mqtt != NULL) {
+        (void)!gw_agent_tell_trust(&s->agent); /* what is wrong with it, the first look says */
+    }
     if (e != GW_OK) {
         end = gwh_fail_reason(err, e, "the agent does not start");
     } else if (end == GWH_OK) {

@@ -47,10 +47,12 @@ static int transport_trust(void *ctx, const struct gw_transport_trust *trust)
         memcpy(c->hosts, hosts.p, hosts.n);
     }
     c->hosts_n = hosts.n;
-    if (gwp_tls_trust(&c->tls, trust)) {
+    bool changed = true;
+    int error = gwp_tls_trust(&c->tls, trust, &changed);
+    if (changed) {
         gwp_lane_close(&c->lane[0]);
     }
-    return GW_OK;
+    return error;
 }
 
 static int aim(struct gwp_curl *c, const struct gw_request *r)

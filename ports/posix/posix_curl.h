@@ -7,11 +7,12 @@
  * environment, no cookies, no content codings, redirects (at most three) only for payloads, only to https and to hosts
  * that the bundle names.
  *
+ * If the trust bundle names CAs of servers, they alone count, and not config.roots; pins hold beside either.
  * Connections and TLS sessions are kept between requests and looks, and ended when trust() says what they were not
- * verified by: other pins, a clock that was not known before, a time outside the dates of what was verified. Anonymous
- * requests never share a connection with others. At most 64 KB of a body are held for the caller; then the server has
- * to wait. A report that is followed by trust() or open() before it was answered is given up. Different transports may
- * be used by different threads. Needs libcurl 7.87 or later, built with OpenSSL.
+ * verified by: other CAs, other pins, a clock that was not known before, a time outside the dates of what was verified.
+ * Anonymous requests never share a connection with others. At most 64 KB of a body are held for the caller; then the
+ * server has to wait. A report that is followed by trust() or open() before it was answered is given up. Different
+ * transports may be used by different threads. Needs libcurl 7.87 or later, built with OpenSSL.
  */
 #ifndef GWP_POSIX_CURL_H
 #define GWP_POSIX_CURL_H
@@ -24,7 +25,8 @@ struct gwp_curl_config {
     const char *offer_path;  /* below it: "offers/<class id>" or "device/v1/offer" */
     const char *report_path; /* "device/v1/report"; NULL: reports are not sent */
     const char *roots;       /* file with CAs in PEM, or a folder (c_rehash); NULL: the system's. Read once */
-    const char *crl;         /* file, read once; NULL: none. Of the server's CA; one past its date refuses all */
+    const char *crl;         /* file, read once; NULL: none. Of the server's CA; one past its date refuses all. A CA of
+                              * the bundle that it says nothing of is taken */
     struct gw_span certificate, key; /* of this client, PEM in memory, no passphrase; n 0: none. Copied */
     const char *token;       /* instead of a certificate: "Authorization: Bearer ..."; NULL: none. Copied */
     uint32_t connect_ms;     /* name, TCP and TLS together; 0: 10 s */

@@ -11,12 +11,16 @@
 #include "mqtt.h"
 #include "posix_mqtt.h"
 #include "posix_run.h"
+#include "posix_tls.h"
 
 struct gwp_mqtt {
     struct gwh_mqtt *client;
     struct gwp_mqtt_config config;
+    struct gwp_tls tls; /* whom the broker may be */
+    bool told;          /* what is trusted; before, nobody is asked */
     struct gwc_courier courier;
     struct gwc_courier_config to;
+    char host[128];
     char topic[80]; /* of reports */
 };
 
@@ -26,6 +30,26 @@ static void on_message(void *ctx, const char *topic, struct gw_span bytes)
 {
     (void)topic;
     gwc_courier_message(&((struct gwp_mqtt *)ctx)->courier, bytes);
+}
+
+/* The broker is held to what servers are: a connection that other CAs or pins were asked for ends. */
+static int trust_broker(void *ctx, const struct gw_transport_trust *trust)
+{
+    struct gwp_mqtt *m = ctx;
+    bool changed = true;
+    int error = gwp_tls_trust(&m->tls, trust, &changed);
+    m->told = true;
+    if (changed || error != GW_OK) {
+        gwh_mqtt_drop(m->client, "what the device trusts has changed");
+    }
+    return error;
+}
+
+static bool verify(void *ctx, SSL_CTX *tls)
+{
+    struct gwp_mqtt *m = ctx;
+    gwp_tls_begin(&m->tls, m->host);
+    return gwp_tls_attach(&m->tls, tls, false) == GW_OK;
 }
 
 static bool publish(void *ctx, const uint8_t *bytes, size_t n)
@@ -75,16 +99,16 @@ static int take_address(const char *text, char host[128], uint16_t *port, struct
 static int set_up(struct gwp_mqtt *m, const struct gwp_link *link, struct gwh_error *err)
 {
     struct gwp_link_client who;
-    char host[128], notify[80];
-    struct gwh_mqtt_config c = {.host = host, .subscribe = notify, .ca = m->config.roots, .message = on_message,
+    char notify[80];
+    struct gwh_mqtt_config c = {.host = m->host, .subscribe = notify, .verify = verify, .message = on_message,
                                 .ctx = m};
-    int e = take_address(m->config.address, host, &c.port, err);
+    int e = take_address(m->config.address, m->host, &c.port, err);
     if (e == GWH_OK && !gwp_link_client(link, &who)) {
         (void)gwh_fail(err, GWH_REFUSED, "a device without a certificate cannot have a broker");
         e = gwh_hint(err, "leave out --mqtt, or provision the device with --own-key and --certificate");
     }
-    if (e == GWH_OK && m->config.roots == NULL) {
-        e = gwh_fail(err, GWH_USAGE, "--mqtt needs the CA of the broker: --ca FILE");
+    if (e == GWH_OK) {
+        e = gwp_tls_open(&m->tls, m->config.roots != NULL ? m->config.roots : "", NULL, err);
     }
     if (e == GWH_OK) {
         (void)snprintf(notify, sizeof notify, "godwit/%s/notify", who.id);
@@ -107,7 +131,8 @@ struct gwp_mqtt *gwp_mqtt_new(const struct gwp_mqtt_config *config, const struct
     }
     m->config = *config;
     m->to = (struct gwc_courier_config){.below = config->below, .crypto = gwh_openssl()->gw, .publish = publish,
-                                        .connected = connected, .wake = wake, .now_ms = now_ms, .ctx = m};
+                                        .connected = connected, .wake = wake, .trust = trust_broker,
+                                        .now_ms = now_ms, .ctx = m};
     int e = set_up(m, link, err);
     if (e == GWH_OK && gwc_courier_init(&m->courier, &m->to, over) != GW_OK) {
         e = gwh_fail_reason(err, GW_ERR_CONFIG, "MQTT");
@@ -121,7 +146,7 @@ struct gwp_mqtt *gwp_mqtt_new(const struct gwp_mqtt_config *config, const struct
 
 void gwp_mqtt_step(struct gwp_mqtt *m, uint64_t now_ms)
 {
-    if (m != NULL) {
+    if (m != NULL && m->told) {
         gwh_mqtt_step(m->client, now_ms);
     }
 }
@@ -130,6 +155,7 @@ void gwp_mqtt_free(struct gwp_mqtt *m)
 {
     if (m != NULL) {
         gwh_mqtt_free(m->client);
+        gwp_tls_close(&m->tls);
         free(m);
     }
 }

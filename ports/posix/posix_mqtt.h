@@ -14,7 +14,7 @@
 
 struct gwp_mqtt_config {
     const char *address;               /* "host:port" */
-    const char *roots;                 /* CA of the broker: a PEM file */
+    const char *roots;                 /* CA of the broker (PEM), unless the bundle names some; NULL: none */
     struct gw_agent *agent;            /* to be woken */
     const struct gw_transport *below;  /* what everything else goes over; must outlive it */
 };
@@ -22,7 +22,7 @@ struct gwp_mqtt; /* opaque */
 /* `over` becomes the transport with reports by MQTT. NULL and err. */
 struct gwp_mqtt *gwp_mqtt_new(const struct gwp_mqtt_config *config, const struct gwp_link *link,
                               struct gw_transport *over, struct gwh_error *err);
-/* NULL is fine: nothing happens. */
+/* NULL is fine: nothing happens. It connects once `over` was told what is trusted: gw_agent_tell_trust(). */
 void gwp_mqtt_step(struct gwp_mqtt *m, uint64_t now_ms);
 void gwp_mqtt_free(struct gwp_mqtt *m);
 

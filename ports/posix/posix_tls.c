@@ -30,6 +30,9 @@ static bool load_roots(X509_STORE *store, const char *roots)
     if (roots == NULL) {
         return X509_STORE_set_default_paths(store) == 1;
     }
+    if (roots[0] == '\0') {
+        return true; /* nobody */
+    }
     return gwh_is_folder(roots) ? X509_STORE_load_path(store, roots) == 1 : X509_STORE_load_file(store, roots) == 1;
 }
 
@@ -62,7 +65,68 @@ int gwp_tls_open(struct gwp_tls *tls, const char *roots, const char *crl, struct
 void gwp_tls_close(struct gwp_tls *tls)
 {
     X509_STORE_free(tls->roots);
-    tls->roots = NULL;
+    X509_STORE_free(tls->bundle);
+    tls->roots = tls->bundle = NULL;
+}
+
+/* The lists of what is revoked, as they were read, for the CAs of a bundle too. */
+static bool copy_crls(X509_STORE *to, X509_STORE *from)
+{
+    STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(from);
+    bool ok = true;
+    for (int i = 0; ok && i < sk_X509_OBJECT_num(all); i++) {
+        X509_CRL *crl = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(all, i));
+        ok = crl == NULL || X509_STORE_add_crl(to, crl) == 1;
+    }
+    return ok;
+}
+
+static bool add_root(X509_STORE *store, struct gw_span der)
+{
+    const uint8_t *p = der.p;
+    X509 *x = d2i_X509(NULL, &p, (long)der.n);
+    bool ok = x != NULL && p == der.p + der.n && X509_check_ca(x) == 1 && X509_STORE_add_cert(store, x) == 1;
+    X509_free(x);
+    return ok;
+}
+
+/* A store with the CAs of the list alone. One that cannot be read: nobody is trusted, and GW_ERR_CRYPTO. */
+static int take_bundle(struct gwp_tls *tls, const struct gwc_trusted *t)
+{
+    X509_STORE *store = X509_STORE_new();
+    struct gw_span der;
+    bool ok = store != NULL;
+    for (uint32_t i = 0; ok && gwc_trusted_root(t, i, &der) == GW_OK; i++) {
+        ok = add_root(store, der);
+    }
+    ok = ok && copy_crls(store, tls->roots);
+    if (!ok) {
+        X509_STORE_free(store);
+        store = NULL;
+    }
+    tls->bundle = store;
+    tls->nobody = !ok;
+    ERR_clear_error();
+    return ok ? GW_OK : GW_ERR_CRYPTO;
+}
+
+/* Whose certificates count from now on. *changed is set if it is somebody else. */
+static int choose_roots(struct gwp_tls *tls, const struct gwc_trusted *t, bool *changed)
+{
+    bool same = tls->cas_n == t->roots.n && (t->roots.n == 0 || memcmp(tls->cas, t->roots.p, t->roots.n) == 0);
+    if (same && !tls->nobody) {
+        return GW_OK;
+    }
+    *changed = true;
+    X509_STORE_free(tls->bundle);
+    tls->bundle = NULL;
+    tls->nobody = false;
+    tls->cas_n = t->roots.n;
+    if (t->roots.n == 0) {
+        return GW_OK;
+    }
+    memcpy(tls->cas, t->roots.p, t->roots.n);
+    return take_bundle(tls, t);
 }
 
 /* ---- What the bundle says ----------------------------------------------------------------------------------- */
@@ -72,27 +136,43 @@ static void read_pin(struct gw_cbor *c, void *out)
     gw_cbor_fixed(c, out, GW_DIGEST_SIZE);
 }
 
-bool gwp_tls_trust(struct gwp_tls *tls, const struct gw_transport_trust *trust)
+/* True: they are others than before. */
+static bool take_pins(struct gwp_tls *tls, const struct gw_trust *trust)
 {
-    struct gwp_tls old = *tls;
-    uint32_t count = trust->trust != NULL ? gw_list_count(trust->trust->pins) : 0;
+    uint8_t old[GWP_PINS_MAX][GW_DIGEST_SIZE];
+    uint32_t count = trust != NULL ? gw_list_count(trust->pins) : 0, old_count = tls->pin_count;
 
-    tls->now = trust->now;
+    memcpy(old, tls->pins, sizeof old);
     memset(tls->pins, 0, sizeof tls->pins);
     tls->pin_count = count < GWP_PINS_MAX ? count : GWP_PINS_MAX;
     for (uint32_t i = 0; i < tls->pin_count; i++) {
-        if (gw_list_read(trust->trust->pins, i, read_pin, tls->pins[i]) != GW_OK) {
+        if (gw_list_read(trust->pins, i, read_pin, tls->pins[i]) != GW_OK) {
             memset(tls->pins[i], 0, GW_DIGEST_SIZE); /* pins nothing */
         }
     }
-    bool same = old.pin_count == tls->pin_count && memcmp(old.pins, tls->pins, sizeof tls->pins) == 0;
-    bool dated = tls->now == 0 || (old.now != 0 && tls->now >= tls->from && tls->now <= tls->until);
-    if (same && dated) {
-        return false;
+    return old_count != tls->pin_count || memcmp(old, tls->pins, sizeof old) != 0;
+}
+
+int gwp_tls_trust(struct gwp_tls *tls, const struct gw_transport_trust *trust, bool *changed)
+{
+    const struct gwc_trusted t = {
+        .roots = trust->trust != NULL ? trust->trust->server_cas : (struct gw_span){ NULL, 0 }
+    };
+    uint32_t was = tls->now;
+
+    if (t.roots.n > sizeof tls->cas) {
+        return GW_ERR_LIMIT; /* not from a bundle */
     }
-    tls->from = INT64_MIN;
-    tls->until = INT64_MAX;
-    return true;
+    tls->now = trust->now;
+    *changed = take_pins(tls, trust->trust);
+    int error = choose_roots(tls, &t, changed);
+    bool dated = tls->now == 0 || (was != 0 && tls->now >= tls->from && tls->now <= tls->until);
+    if (*changed || !dated) {
+        *changed = true;
+        tls->from = INT64_MIN;
+        tls->until = INT64_MAX;
+    }
+    return error;
 }
 
 static bool spki_digest(X509 *cert, uint8_t digest[GW_DIGEST_SIZE])
@@ -179,7 +259,7 @@ static bool set_terms(const struct gwp_tls *tls, X509_STORE_CTX *ctx)
 {
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
     unsigned long flags = X509_V_FLAG_TRUSTED_FIRST;
-    flags |= tls->given ? X509_V_FLAG_PARTIAL_CHAIN : 0;
+    flags |= tls->given || tls->bundle != NULL ? X509_V_FLAG_PARTIAL_CHAIN : 0;
     flags |= tls->crl ? X509_V_FLAG_CRL_CHECK : 0;
     flags |= tls->now == 0 ? X509_V_FLAG_NO_CHECK_TIME : 0;
     if (tls->now != 0) {
@@ -240,6 +320,12 @@ static int judge(struct gwp_tls *tls, X509_STORE_CTX *ctx)
     return 1;
 }
 
+/* A CA that came with a bundle, whose list nobody gave to this device: nothing of it is known to be revoked. */
+static int on_fault(int ok, X509_STORE_CTX *ctx)
+{
+    return ok == 1 || X509_STORE_CTX_get_error(ctx) == X509_V_ERR_UNABLE_TO_GET_CRL;
+}
+
 static int verify(X509_STORE_CTX *theirs, void *arg)
 {
     struct gwp_tls *tls = arg;
@@ -248,8 +334,17 @@ static int verify(X509_STORE_CTX *theirs, void *arg)
     int ok = 0, error = X509_V_ERR_UNSPECIFIED;
 
     tls->cause = GW_ERR_TLS;
+    if (tls->nobody) {
+        X509_STORE_CTX_set_error(theirs, X509_V_ERR_CERT_UNTRUSTED);
+        X509_STORE_CTX_free(ours);
+        return refuse(tls, theirs, GW_ERR_CERT_UNKNOWN, "a CA of servers in the trust bundle cannot be read");
+    }
     if (ours != NULL && leaf != NULL &&
-        X509_STORE_CTX_init(ours, tls->roots, leaf, X509_STORE_CTX_get0_untrusted(theirs)) == 1) {
+        X509_STORE_CTX_init(ours, tls->bundle != NULL ? tls->bundle : tls->roots, leaf,
+                            X509_STORE_CTX_get0_untrusted(theirs)) == 1) {
+        if (tls->bundle != NULL) {
+            X509_STORE_CTX_set_verify_cb(ours, on_fault);
+        }
         ok = judge(tls, ours);
         error = X509_STORE_CTX_get_error(ours);
     }

@@ -1,8 +1,8 @@
 /*
  * posix_tls.h - whom a PC's transport takes for the server: OpenSSL's verification, with a reason for each refusal.
  *
- * Used by posix_curl.c alone. Every connection is verified here, with a store, a clock and flags of its own: what
- * libcurl or a configuration of OpenSSL would trust plays no part. A session that is resumed was verified before;
+ * Used by posix_curl.c and posix_mqtt.c. Every connection is verified here, with a store, a clock and flags of its own:
+ * what libcurl or a configuration of OpenSSL would trust plays no part. A session that is resumed was verified before;
  * gwp_tls_trust() says when what was verified then would not be any more.
  */
 #ifndef GWP_POSIX_TLS_H
@@ -12,12 +12,17 @@
 
 #include "error.h"
 #include "godwit/transport.h"
+#include "trusted.h"
 
 #define GWP_PINS_MAX (GW_TRUST_MAX / (GW_DIGEST_SIZE + 2u)) /* what fits into a bundle */
 
 struct gwp_tls {
-    X509_STORE *roots;
+    X509_STORE *roots;      /* that it was opened with */
+    X509_STORE *bundle;     /* CAs of the trust bundle, which count alone; NULL: it names none */
+    uint8_t cas[GW_TRUST_MAX]; /* their list, as it came */
+    size_t cas_n;
     bool given;             /* roots were named: any CA among them ends a chain, root or not */
+    bool nobody;            /* the bundle's cannot be read */
     bool crl;
     uint32_t now;           /* seconds since 1970; 0: dates are not checked */
     uint8_t pins[GWP_PINS_MAX][GW_DIGEST_SIZE];
@@ -29,11 +34,13 @@ struct gwp_tls {
     char why[256];          /* for people */
 };
 
-/* `roots`: PEM file or folder of hashed names, NULL: OpenSSL's own; `crl`: PEM file, NULL: none. Zero `tls` first. */
+/* `roots`: PEM file or folder of hashed names, NULL: OpenSSL's own, "": none; `crl`: PEM file, NULL: none. Zero `tls`
+ * first. */
 int gwp_tls_open(struct gwp_tls *tls, const char *roots, const char *crl, struct gwh_error *err);
 void gwp_tls_close(struct gwp_tls *tls);
-/* Takes pins and time. True: connections and sessions that there are were verified by other rules; end them. */
-bool gwp_tls_trust(struct gwp_tls *tls, const struct gw_transport_trust *trust);
+/* Takes CAs, pins and time. *changed: connections and sessions that there are were verified by other rules; end them.
+ * GW_ERR_CRYPTO: a CA of the bundle is none: nobody is trusted. */
+int gwp_tls_trust(struct gwp_tls *tls, const struct gw_transport_trust *trust, bool *changed);
 /* Before a request: forgets causes. `host` must stay while it lasts. */
 void gwp_tls_begin(struct gwp_tls *tls, const char *host);
 /* Puts the verification into the context of a new connection. 0, or GW_ERR_TLS. */

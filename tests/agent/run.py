@@ -375,6 +375,42 @@ def bundle_over_the_air(s):
     device.remove()
 
 
+def ca_over_the_air(s, ports):
+    """The CA of the servers has expired. Its successor is in a newer bundle, which only a look without trust in the
+    server can bring: if the policy is on. From then on that CA counts, and the old one does not."""
+    old, new = type(s.pki)(f"pki-old-{ports}", days=(-1, 2)), type(s.pki)(f"pki-new-{ports}", name="The next CA")
+    bundle, newer, www = f"ca1-{ports}.cose", f"ca2-{ports}.cose", f"www-ca-{ports}"
+    s.bundle(bundle, 1, "--server-ca", old.ca)
+    s.bundle(newer, 2, "--server-ca", new.ca)
+    s.publish("rel-1.1.0", www, "--offer-trust", trust=newer)
+    s.device(f"template-ca-{ports}", trust=bundle)
+    device = Device(f"ca-{ports}", f"template-ca-{ports}")
+    late, name = ("--clock", 5 * 86400), f"CAs of the bundle, {ports}"
+    before, after = old.server("before"), new.server("after")
+    with FaultServer(www, *before) as web:
+        device.run(web.url, *late, ca=None, ports=ports, seconds=4)
+    s.holds(f"{name}: the bundle's has expired", device.reasons() == {"CERT_EXPIRED"}, device.said)
+    with FaultServer(www, *after) as web:
+        device.run(web.url, *late, ca=new.ca, ports=ports, seconds=12)
+        s.holds(f"{name}: another is unknown, though the device was given it",
+                device.reasons() == {"CERT_EXPIRED", "CERT_UNKNOWN"}, device.said)
+        s.holds(f"{name}: without the policy nothing comes", not device.of("TRUST") and device.version() == "1.0.0" and
+                "LINK_TRUST" not in {e["reason"] for e in device.of("LOOK")}, device.said)
+        device.run(web.url, *late, "--anonymous-after", 1, ca=None, ports=ports)
+    untrusted = [e for e in device.of("LOOK") if e["reason"] == "LINK_TRUST"]
+    s.holds(f"{name}: with it one look without trust brings the new bundle", len(device.of("TRUST")) == 1 and
+            len(untrusted) == 1, device.said)
+    s.holds(f"{name}: and the device is up to date", device.version() == "1.1.0", device.said)
+    with FaultServer(www, *after) as web:
+        code = device.run(web.url, *late, ca=None, ports=ports)
+    s.holds(f"{name}: the new one is trusted", code == 0, device.said)
+    device.events = []
+    with FaultServer(www, *before) as web:
+        device.run(web.url, ca=old.ca, ports=ports, seconds=4)
+    s.holds(f"{name}: the old one is not any more", device.reasons() == {"CERT_UNKNOWN"}, device.said)
+    device.remove()
+
+
 def client_certificate(s):
     """The identity's key and certificate are what the device shows to a server that insists."""
     cert, key = s.pki.client("dev1")
@@ -401,6 +437,7 @@ def life(s):
     s.device("template-tight", "rel-1.0.0")
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
         jobs = [pool.submit(job, s) for job in (budgets, no_clock, streamed, bundle_over_the_air, client_certificate)]
+        jobs += [pool.submit(ca_over_the_air, s, ports) for ports in PORTS]
         for job in jobs:
             job.result()
 

@@ -93,10 +93,10 @@ class Device:
 
     def run(self, url, *more, ca="pki/ca.pem", ports="curl", seconds=60, report=True, looks=1):
         """Until it has nothing more to do; returns its exit code."""
-        command = [BIN / "godwit-device", "run", self.folder, "--server", url, "--ca", ca, "--ports", ports,
-                   "--interval", "5", "--looks", str(looks), "--seconds", str(seconds), "--stall", "2", "--chunk",
-                   "6000", "--watchdog", "3", "--json", *(["--report", "device/v1/report"] if report else []),
-                   *map(str, more)]
+        command = [BIN / "godwit-device", "run", self.folder, "--server", url, *(["--ca", ca] if ca else []),
+                   "--ports", ports, "--interval", "5", "--looks", str(looks), "--seconds", str(seconds), "--stall",
+                   "2", "--chunk", "6000", "--watchdog", "3", "--json",
+                   *(["--report", "device/v1/report"] if report else []), *map(str, more)]
         done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
         self.events += [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         self.said += done.stdout + done.stderr

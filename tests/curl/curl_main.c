@@ -2,7 +2,8 @@
  * curl_main.c - curl-transport: asks a server through posix_curl.h as the agent would, and prints what comes of it.
  *
  *     curl-transport --server URL --roots PATH [--crl PATH] [--cert PATH --key PATH] [--offer PATH] [--report PATH]
- *         [--host NAME]... [--pin HEX]... [--now SECONDS] [--stall MS] [--connect MS] [--resolve host:port:address]
+ *         [--host NAME]... [--pin HEX]... [--cas FILE,FILE] [--now SECONDS] [--stall MS] [--connect MS]
+ *         [--resolve host:port:address]
  *         COMMAND...
  *
  * Commands run in order, on one transport; each prints one line of JSON and none ends the program:
@@ -13,7 +14,7 @@
  *     slow:HEX:SIZE:MS                        a payload as one range, read only after MS milliseconds
  *     report:BYTES                            a report of so many bytes
  *     many:COUNT                              so many transports at once ask for an offer; bytes: how many got it
- *     now:SECONDS | pin:HEX                   from now on (the next look) the clock and the pins are these
+ *     now:SECONDS | pin:HEX | cas:FILE,FILE   from now on (the next look) the clock, the pins, the bundle's CAs (DER)
  *     wait:MS                                 does nothing for so long
  *
  * A line has: result (name of an error or "OK"), bytes, sha256 of what came, `most` bytes that one request gave, bytes
@@ -43,6 +44,7 @@ struct program {
     uint32_t host_count;
     uint8_t pins[LIST_MAX][32];
     uint32_t pin_count;
+    const char *cas; /* "FILE,FILE" */
     struct gwh_buf bundle, cert, key;
     double longest; /* call, ms */
     bool brief;     /* closes as soon as it has the bytes */
@@ -83,9 +85,31 @@ static int die(const char *text)
     exit(2);
 }
 
+static struct gw_span load(struct gwh_buf *buf, const char *path)
+{
+    struct gwh_error err = { 0 };
+    if (gwh_file_read(buf, path, 1u << 20, &err) != GWH_OK) {
+        (void)die(err.text);
+    }
+    return (struct gw_span){ buf->p, buf->n };
+}
+
 /* ---- The trust bundle ---------------------------------------------------------------------------------------- */
 
-/* Tells the transport, with a bundle that holds the pins and hosts of the command line. */
+static uint32_t load_cas(const struct program *p, struct gwh_buf buf[LIST_MAX], struct gw_span cas[LIST_MAX])
+{
+    char name[512];
+    uint32_t n = 0;
+    for (const char *at = p->cas; at != NULL && *at != '\0' && n < LIST_MAX; n++) {
+        size_t length = strcspn(at, ",");
+        (void)snprintf(name, sizeof name, "%.*s", (int)length, at);
+        cas[n] = load(&buf[n], name);
+        at += length + (at[length] == ',');
+    }
+    return n;
+}
+
+/* Tells the transport, with a bundle that holds the pins, hosts and CAs of the command line. */
 static int tell(struct program *p)
 {
     static const uint8_t x[32] = { 1 }, y[32] = { 2 };
@@ -95,9 +119,16 @@ static int tell(struct program *p)
                              .pin_count = p->pin_count };
     struct gw_trust trust;
     struct gw_transport_trust told = { .trust = &trust, .now = p->now };
+    struct gwh_buf ca[LIST_MAX] = { { 0 } };
+    struct gw_span cas[LIST_MAX];
+    map.server_ca_count = load_cas(p, ca, cas);
+    map.server_cas = cas;
     gwh_buf_free(&p->bundle);
     if (gwh_trust_map(&p->bundle, &map) != GW_OK || gw_trust_parse(&trust, p->bundle.p, p->bundle.n) != GW_OK) {
         return die("cannot make a trust bundle");
+    }
+    for (size_t i = 0; i < LIST_MAX; i++) {
+        gwh_buf_free(&ca[i]);
     }
     return p->t.trust(p->t.ctx, &told);
 }
@@ -301,6 +332,8 @@ static void run(struct program *p, const char *command)
         p->now = (uint32_t)strtoul(rest, NULL, 10);
     } else if (strncmp(command, "pin:", 4) == 0) {
         p->pin_count = gwh_unhex(p->pins[0], 32, rest) ? 1 : 0;
+    } else if (strncmp(command, "cas:", 4) == 0) {
+        p->cas = rest;
     } else if (strncmp(command, "wait:", 5) == 0) {
         sleep_ms(strtol(rest, NULL, 10));
     } else {
@@ -312,15 +345,6 @@ static void run(struct program *p, const char *command)
 
 /* ---- Command line ------------------------------------------------------------------------------------------------ */
 
-static struct gw_span load(struct gwh_buf *buf, const char *path)
-{
-    struct gwh_error err = { 0 };
-    if (gwh_file_read(buf, path, 1u << 20, &err) != GWH_OK) {
-        (void)die(err.text);
-    }
-    return (struct gw_span){ buf->p, buf->n };
-}
-
 /* Takes one option; false: this is no option. */
 static bool option(struct program *p, const char *name, const char *value)
 {
@@ -329,7 +353,7 @@ static bool option(struct program *p, const char *name, const char *value)
         const char **to;
     } texts[] = { { "--server", &p->config.server }, { "--roots", &p->config.roots }, { "--crl", &p->config.crl },
                   { "--offer", &p->config.offer_path }, { "--report", &p->config.report_path },
-                  { "--resolve", &p->config.resolve } };
+                  { "--resolve", &p->config.resolve }, { "--cas", &p->cas } };
     if (strncmp(name, "--", 2) != 0 || value == NULL) {
         return false;
     }

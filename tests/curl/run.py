@@ -16,6 +16,9 @@ import warnings
 from pathlib import Path
 
 warnings.simplefilter("ignore")  # of the library for certificates, on its own future
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests/web"), str(ROOT / "tests/netfaults")]
 from nginx import Nginx  # noqa: E402
@@ -218,6 +221,62 @@ def certificates_later(repo, pki):
     with Nginx(TMP / "nginx-named", repo.folder, cert, key) as server:
         results("a name that is resolved as it is told", f"https://updates.example.test:{server.port}", pki.ca, ["OK"],
                 "offer", resolve=f"updates.example.test:{server.port}:127.0.0.1")
+
+
+def bundle_cas(repo, pki):
+    """CAs of the trust bundle: they alone count, from the look on in which the bundle says so."""
+    stranger, gone = Pki(TMP / "stranger3", name="A third CA"), Pki(TMP / "gone", name="Expired", days=(-30, -1))
+    right, wrong, old = der(pki.cert, "right.der"), der(stranger.cert, "wrong.der"), der(gone.cert, "old.der")
+    good = pki.server("bundled")
+    leaf = der(x509.load_pem_x509_certificate(good[0].read_bytes()), "leaf.der")
+    junk, tail = TMP / "junk.der", TMP / "tail.der"
+    junk.write_bytes(bytes(100))
+    tail.write_bytes(right.read_bytes() + b"x")
+    empty = TMP / "nobody"
+    empty.mkdir()
+    cases = [  # name, roots, CAs of the bundle, options, result
+        ("the bundle's, with the system's roots", None, [right], {}, "OK"),
+        ("the bundle's, with none of its own", empty, [right], {}, "OK"),
+        ("the wrong one", None, [wrong], {}, "CERT_UNKNOWN"),
+        ("the wrong one instead of the right one", pki.ca, [wrong], {}, "CERT_UNKNOWN"),
+        ("the right one instead of the wrong one", stranger.ca, [right], {}, "OK"),
+        ("two, the first", empty, [right, wrong], {}, "OK"),
+        ("two, the second", empty, [wrong, right], {}, "OK"),
+        ("four", empty, [wrong, old, wrong, right], {}, "OK"),
+        ("none at all", empty, [], {}, "CERT_UNKNOWN"),
+        ("one that is no certificate", pki.ca, [junk], {}, "CRYPTO"),
+        ("one after the right one that is none", pki.ca, [right, junk], {}, "CRYPTO"),
+        ("bytes behind a certificate", pki.ca, [tail], {}, "CRYPTO"),
+        ("the server's own certificate, which is no CA's", empty, [leaf], {}, "CRYPTO"),
+        ("a wrong pin beside", empty, [right], {"pin": "00" * 32}, "CERT_PIN"),
+        ("the right pin beside", empty, [right], {"pin": pki.pin()}, "OK"),
+        ("a list of revoked ones beside", pki.ca, [right], {"crl": pki.crl([good[0]])}, "CERT_REVOKED"),
+        ("a list of another CA", stranger.ca, [right], {"crl": stranger.crl([])}, "OK"),
+    ]
+    with Nginx(TMP / "nginx-bundle", repo.folder, *good) as server:
+        for name, roots, cas, options, wanted in cases:
+            more = {"cas": ",".join(map(str, cas))} if cas else {}
+            results(f"CAs of the bundle: {name}", server.url, roots, [wanted], "offer", **more, **options)
+        changed = ["OK"] + ["OK", "CERT_UNKNOWN"] + ["OK", "OK"] + ["OK", "OK"] + ["OK", "CRYPTO", "CERT_UNKNOWN"]
+        both = f"{wrong},{right}"
+        lines = results("changed between looks", server.url, None,
+                        changed + ["OK", "OK", "OK"], "offer", f"cas:{wrong}", "offer", f"cas:{both}", "offer",
+                        f"cas:{right}", "offer", f"cas:{junk}", "offer", f"payload:{repo.small}:{SIZE}:{RANGE}",
+                        f"cas:{right}", "offer", "offer", cas=right)
+        check("a look by other CAs has a connection of its own, one by the same keeps it",
+              [line["connections"] for line in lines if line["command"] == "offer"][-2:] == [6, 6], lines)
+        results("its own again when the bundle names none any more", server.url, pki.ca,
+                ["OK", "OK", "CERT_UNKNOWN", "OK", "OK"], "offer", f"cas:{wrong}", "offer", "cas:", "offer")
+        results("nobody is trusted, and trust is waived", server.url, empty, ["CERT_UNKNOWN", "OK"], "offer",
+                "anonymous")
+    with Nginx(TMP / "nginx-gone", repo.folder, *gone.server("of-gone")) as server:
+        results("an expired CA in the bundle", server.url, None, ["CERT_EXPIRED"], "offer", cas=old)
+        results("the same, without a clock", server.url, None, ["OK"], "offer", cas=old, now=0)
+
+
+def der(cert, name):
+    (TMP / name).write_bytes(cert.public_bytes(serialization.Encoding.DER))
+    return TMP / name
 
 
 # ---- Faults --------------------------------------------------------------------------------------------------------
@@ -432,7 +491,8 @@ def payload_bases(server, cdn, there, repo, pki, own):
 def main():
     start = time.monotonic()
     repo, pki = Repository(TMP / "repository"), Pki(TMP / "pki")
-    for part in (one_connection, client_certificates, certificates, certificates_later, faulty, no_server, redirects):
+    for part in (one_connection, client_certificates, certificates, certificates_later,
+                 bundle_cas, faulty, no_server, redirects):
         begun = time.monotonic()
         part(repo, pki)
         print(f"   {part.__name__}: {time.monotonic() - begun:.1f} s")

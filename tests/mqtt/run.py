@@ -3,6 +3,7 @@
 
     rules     what a device may and may not: topics, names, certificates, retained messages, wills, sizes
     devices   a notification wakes a device whose interval is a day; reports over MQTT; broker down, and up again
+    cas       the broker's CA comes from the trust bundle, if that names some, and from nowhere else then
     server    godwitd at the broker: connects, loses it, comes back; a report over MQTT is in its database
     fleet     all of it by the CLI's verbs: import, publish, rollout, watch, why; a device with a token among them
 
@@ -209,8 +210,9 @@ class Running:
 
     def __init__(self, name, url, *more, interval=DAY, ca="srv"):
         self.out = Path(f"{name}.events")
-        command = [BIN / "godwit-device", "run", name, "--server", url, "--ca", f"{ca}/ca/ca.pem", "--interval",
-                   interval, "--seconds", 180, "--stall", 2, "--json", *more]
+        roots = ["--ca", f"{ca}/ca/ca.pem"] if ca else []
+        command = [BIN / "godwit-device", "run", name, "--server", url, *roots, "--interval", interval, "--seconds",
+                   180, "--stall", 2, "--json", *more]
         with open(self.out, "w") as out, open(f"{name}.err", "w") as err:
             self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
@@ -223,8 +225,8 @@ class Running:
         self.process.wait(timeout=20)
 
 
-def make(name, identity):
-    godwit("godwit-device", "init", name, "--identity", identity, "--trust", "trust.cose", "--slot-size", "64K")
+def make(name, identity, trust="trust.cose"):
+    godwit("godwit-device", "init", name, "--identity", identity, "--trust", trust, "--slot-size", "64K")
     godwit("godwit-device", "install", name, "rel-1.0.0")
     godwit("godwit-device", "boot", name, "--cause", "software")
     godwit("godwit-device", "confirm", name)
@@ -334,6 +336,41 @@ def refused(s, p):
                                 *where, "--seconds", "5"], capture_output=True, text=True)
     s.holds("a device without a certificate has no broker", plain.returncode != 0 and "certificate" in plain.stderr,
             plain.stderr)
+
+
+# ---- CAs of the trust bundle -----------------------------------------------------------------------------------------
+
+def woken(p, device, seconds):
+    """The first look is some time in the next day: who looks now was reached by its broker."""
+    server = p.server()
+
+    def looked():
+        server.publish("godwit/dev3/notify", b"look", qos=0)
+        return device.events("NOTHING")
+    try:
+        return bool(until(seconds, looked))
+    finally:
+        server.close()
+
+
+def cas(s, p):
+    bundles = {"right": ["--server-ca", "srv/ca/ca.pem"], "two": ["--server-ca", "dca/ca.pem", "--server-ca",
+               "srv/ca/ca.pem"], "wrong": ["--server-ca", "dca/ca.pem"], "none": [],
+               "pin": ["--server-ca", "srv/ca/ca.pem", "--pin", "00" * 32]}
+    for name, more in bundles.items():
+        s.bundle(f"cas-{name}.cose", 1, *more)
+    s.publish("rel-1.0.0", "mqtt-cas")
+    cases = [("right", None, True), ("two", None, True), ("none", "srv", True), ("none", None, False),
+             ("wrong", "srv", False), ("pin", None, False)]
+    with Mosquitto("srv"), FaultServer("mqtt-cas", "srv/tls/server.pem", "srv/tls/server.key") as web:
+        for bundle, ca, good in cases:
+            name = f"cas-{bundle}-{ca}"
+            make(name, "devices/dev3.identity", f"cas-{bundle}.cose")
+            device = Running(name, web.url, "--mqtt", f"127.0.0.1:{p.port + 4}", ca=ca)
+            reached = woken(p, device, 20 if good else 4)
+            s.holds(f"the broker, CAs of the bundle: {bundle}, of the device: {ca}", reached == good,
+                    device.out.read_text() + Path(f"{name}.err").read_text())
+            device.stop()
 
 
 # ---- godwitd ---------------------------------------------------------------------------------------------------------
@@ -529,7 +566,7 @@ def profile():
 
 def main():
     os.chdir(os.environ.get("GODWIT_TMP") or sys.exit("GODWIT_TMP is not set"))
-    parts = {"rules": rules, "devices": devices, "server": godwitd, "fleet": fleet}
+    parts = {"rules": rules, "devices": devices, "cas": cas, "server": godwitd, "fleet": fleet}
     s = Scene()
     p = Place(s)
     for name in sys.argv[1:] or parts:

@@ -177,6 +177,12 @@ GW_MUST_USE int gw_agent_step(struct gw_agent *agent, uint32_t now_ms, uint32_t 
 void gw_agent_wake(struct gw_agent *agent);
 
 /*
+ * Tells the transport what is trusted now, as each look does when it begins: for those who connect before the first
+ * one, to a broker. After gw_agent_open() and before the first step. 0, or the error of the transport or of the flash.
+ */
+GW_MUST_USE int gw_agent_tell_trust(struct gw_agent *agent);
+
+/*
  * The device is about to sleep for `for_s` seconds, RAM lost or not: writes down when the next look is due. With a
  * clock it knows that already, most of the time; without one it costs a record each time.
  */
