@@ -22,6 +22,16 @@ target_include_directories(godwit-host ${GW_SCOPE_godwit-host} . host lib/src)
 
 include(cmake/tls.cmake)
 
+# MQTT for boards (ports/lwip) on a PC: with lwIP's pools, as on a board; and for tests that look for faults of memory, with malloc.
+include(cmake/lwip.cmake)
+gw_lwip_library(lwip)
+gw_lwip_library(lwip-malloc)
+target_compile_definitions(lwip-malloc PUBLIC MEMP_MEM_MALLOC=1)
+target_compile_options(lwip-malloc PRIVATE -include ${CMAKE_SOURCE_DIR}/tests/support/lwipmem.h)
+foreach(lwip lwip lwip-malloc)
+  gw_library(godwit-${lwip} GLOB ports/lwip/mqtt.c ports/lwip/altcp_secure.c LINK godwit-common ${lwip})
+endforeach()
+
 gw_library(godwit-posix GLOB ports/posix/*.c EXCLUDE "_main\\.c$" LINK godwit-host godwit-boot-main godwit-tls
   PkgConfig::CURL OpenSSL::SSL)
 target_include_directories(godwit-posix ${GW_SCOPE_godwit-posix} ports/posix)
@@ -54,6 +64,11 @@ foreach(unit ${units})
   get_filename_component(name ${unit} NAME_WE)
   gw_program(${name} SOURCES ${unit} LINK godwit-testing DIR tests)
   target_compile_definitions(${name} PRIVATE GW_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+endforeach()
+
+# lwIP's MQTT client with a broker that the test is.
+foreach(unit test_mqtt_lwip test_altcp_secure)
+  target_link_libraries(${unit} PRIVATE godwit-lwip-malloc)
 endforeach()
 
 # What a board does, with both profiles of TLS: tests/tls/run.py. Each program links one of them.

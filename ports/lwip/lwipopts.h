@@ -40,9 +40,7 @@
 #define TCP_OOSEQ_MAX_PBUFS 6 /* the rest of the pool stays for what is in order */
 #define LWIP_TCP_KEEPALIVE 0
 
-#ifndef MEM_LIBC_MALLOC /* tests that look for faults of memory take the C library's instead of pools */
 #define MEM_LIBC_MALLOC 0
-#endif
 #define MEM_ALIGNMENT __SIZEOF_POINTER__
 #define MEM_SIZE 10240
 #define MEMP_NUM_UDP_PCB 3

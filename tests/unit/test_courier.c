@@ -219,7 +219,8 @@ static void test_said_of_another(void **state)
 static void test_everything_else_wakes(void **state)
 {
     static const char *const texts[] = { "", "look", "taken", "taken ", "taken 0123456789abcde",
-                                         "taken 0123456789abcdef0", "Taken 0123456789abcdef", "nevermore012345678abcde" };
+                                         "taken 0123456789abcdef0", "Taken 0123456789abcdef",
+                                         "nevermore012345678abcde" };
     (void)state;
     assert_int_equal(report(1, 20), GW_ERR_AGAIN);
     for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++) {
