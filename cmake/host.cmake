@@ -71,10 +71,10 @@ foreach(unit test_mqtt_lwip test_altcp_secure)
   target_link_libraries(${unit} PRIVATE godwit-lwip-malloc)
 endforeach()
 
-# What a board does, with both profiles of TLS: tests/tls/run.py. Each program links one of them.
-foreach(profile full small)
+# What a board does, with each profile of TLS: tests/tls/run.py. Each program links one of them.
+foreach(profile full small tiny)
   gw_program(tls-fetch-${profile} SOURCES tests/tls/fetch_main.c ports/posix/posix_socket.c DIR tests
-    LINK $<IF:$<STREQUAL:${profile},full>,godwit-tls,godwit-tls-small>)
+    LINK $<IF:$<STREQUAL:${profile},full>,godwit-tls,godwit-tls-${profile}>)
   target_include_directories(tls-fetch-${profile} PRIVATE ports/posix)
 endforeach()
 

@@ -14,8 +14,8 @@
  * with the same host and port, as the same kind of peer, and only until trust() is called again: what was checked
  * then holds as long as what is trusted does.
  *
- * Two profiles, chosen by the configuration of Mbed TLS that is linked (config/tls_small_config.h: TLS 1.2, ECDHE on
- * P-256, AES-GCM, 4 KB fragments; config/tls_full_config.h: 1.3 too).
+ * Three profiles, chosen by the configuration of Mbed TLS that is linked (config/tls_small_config.h: TLS 1.2, ECDHE on
+ * P-256, AES-GCM, 4 KB fragments; config/tls_tiny_config.h: without RSA; config/tls_full_config.h: 1.3 too).
  */
 #ifndef GWC_TLS_H
 #define GWC_TLS_H

@@ -2,7 +2,7 @@
 """What boards speak - the HTTP client, the transport and both profiles of TLS (ports/common, ports/tls) - against real
 nginx and `openssl s_server`: what has to work, and every certificate that must be refused, with its reason.
 
-Uses the programs tls-fetch-full and tls-fetch-small beside GODWIT_BIN, in ../tests. GODWIT_TMP: an empty folder.
+Uses the programs tls-fetch-full, -small and -tiny beside GODWIT_BIN, in ../tests. GODWIT_TMP: an empty folder.
 Ends with `N passed, N failed`.
 """
 import contextlib
@@ -29,7 +29,8 @@ from pki import Pki  # noqa: E402
 
 BIN = Path(os.environ.get("GODWIT_BIN", ROOT / "build/host/bin")).resolve().parent / "tests"
 TMP = Path(os.environ.get("GODWIT_TMP") or tempfile.mkdtemp()).resolve()
-PROFILES = ("small", "full")
+PROFILES = ("tiny", "small", "full")
+BOTH = (("tiny", "TLSv1.2"), ("small", "TLSv1.2"), ("full", "TLSv1.2"), ("full", "TLSv1.3"))
 NOW = str(int(time.time()))
 PAYLOAD = bytes((i * 7 + i // 251) % 256 for i in range(300_000))
 DIGEST = hashlib.sha256(PAYLOAD).hexdigest()
@@ -162,7 +163,8 @@ def answer_with(body, notify):
 # ---- What has to work ----------------------------------------------------------------------------------------------
 
 def versions(site):
-    for tls, profile, version in ((["TLSv1.2"], "small", "0303"), (["TLSv1.2"], "full", "0303"),
+    for tls, profile, version in ((["TLSv1.2"], "tiny", "0303"), (["TLSv1.2"], "small", "0303"),
+                                  (["TLSv1.2", "TLSv1.3"], "tiny", "0303"), (["TLSv1.2"], "full", "0303"),
                                   (["TLSv1.3"], "full", "0304"), (["TLSv1.2", "TLSv1.3"], "small", "0303"),
                                   (["TLSv1.2", "TLSv1.3"], "full", "0304")):
         with site.nginx(tls=tls) as server:
@@ -174,8 +176,9 @@ def versions(site):
                   [r[-3] for r in log] == ["200"] + ["206"] * 5 + ["304"] and
                   [r[1] for r in log] == [str(i + 1) for i in range(7)], "\n".join(map(" ".join, log)))
     with site.nginx(tls=["TLSv1.3"]) as server:
-        result = fetch("small", site.pki.ca, server.url, "offer")
-        expect("small does not speak TLS 1.3", result, refused("offer", "TLS"), handshakes=0)
+        for profile in ("tiny", "small"):
+            result = fetch(profile, site.pki.ca, server.url, "offer")
+            expect(f"{profile} does not speak TLS 1.3", result, refused("offer", "TLS"), handshakes=0)
 
 
 def piecemeal(site):
@@ -200,15 +203,15 @@ def rsa_chain(site):
     cert = site.pki._write("rsa.pem", web_pki._pem(builder.sign(site.pki.key, hashes.SHA256())))
     secret = site.pki._write("rsa.key", key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()), 0o600)
-    for profile, tls in (("small", "TLSv1.2"), ("full", "TLSv1.2"), ("full", "TLSv1.3")):
+    for profile, tls in BOTH:
         with site.nginx((cert, secret), tls=[tls]) as server:
             expect(f"{profile}: a server with an RSA key, {tls}", fetch(profile, site.pki.ca, server.url, "offer"),
-                   OFFER_OK)
+                   OFFER_OK if profile != "tiny" else refused("offer", "TLS"))
 
 
 def resumption(site):
     more = "keepalive_requests 2; ssl_session_cache shared:s:1m;"
-    for profile, tls in (("small", "TLSv1.2"), ("full", "TLSv1.2"), ("full", "TLSv1.3")):
+    for profile, tls in BOTH:
         with site.nginx(tls=[tls], extra=more) as server:
             result = fetch(profile, site.pki.ca, server.url, "offer", *FETCH, "")
             expect(f"{profile}, {tls}: a connection made again resumes", result, OFFER_OK, PAYLOAD_OK, handshakes=3,
@@ -372,7 +375,8 @@ def certificates(site):
     ]
     for name, pair, options, reason, at_unknown in cases:
         with site.nginx(pair) as server, site.nginx(pair, tls=["TLSv1.2"]) as older:
-            for profile, url in (("small", server.url), ("full", server.url), ("full", older.url)):
+            for profile, url in (("tiny", server.url), ("small", server.url), ("full", server.url),
+                                 ("full", older.url)):
                 for now, wanted in ((NOW, reason), ("0", at_unknown)):
                     result = fetch(profile, pki.ca, url, *options, "offer", now=now)
                     expect(f"{profile}: {name}, time {now}", result, refused("offer", wanted) if wanted else OFFER_OK,
@@ -381,7 +385,7 @@ def certificates(site):
                 expect(f"{profile}: {name}, trust in the server is waived", result, OFFER_OK)
         if reason:
             check(f"{name}: the server saw no request but those", len(server.log() + older.log()) <=
-                  3 * (1 + (at_unknown is None)), server.log())
+                  4 * (1 + (at_unknown is None)), server.log())
 
 
 def der(pki, name):
@@ -494,13 +498,13 @@ def with_s_server(site):
     head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
     large = bytes(8192)
     large_ok = f"offer OK 8192 {hashlib.sha256(large).hexdigest()}"
-    for profile, option, version in (("small", "-tls1_2", "0303"), ("full", "-tls1_2", "0303"),
-                                     ("full", "-tls1_3", "0304")):
+    for profile, option, version in (("tiny", "-tls1_2", "0303"), ("small", "-tls1_2", "0303"),
+                                     ("full", "-tls1_2", "0303"), ("full", "-tls1_3", "0304")):
         with s_server(site.good, head % 8192 + large, option) as url:
             result = fetch(profile, site.pki.ca, url, "offer")
             expect(f"{profile}: s_server {option}", result, large_ok, version=version)
             record = int(result.count.get("record", 0))
-            good = 4000 < record <= 4096 + 64 if profile == "small" else record > 8192
+            good = 4000 < record <= 4096 + 64 if profile != "full" else record > 8192
             check(f"{profile}, {option}: the longest record", good, record)
         body = b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
         body += b"".join(b"%x;n=v\r\n%s\r\n" % (len(OFFER[i:i + 1000]), OFFER[i:i + 1000]) for i in (0, 1000, 2000))
@@ -520,12 +524,15 @@ def with_s_server(site):
             expect(f"{profile}: HTTP/1.0", fetch(profile, site.pki.ca, url, "offer"), refused("offer", "HTTP"))
     with s_server(site.good, head % 0, "-tls1_2", "-curves", "P-384") as url:
         expect("small: one that knows P-384 only", fetch("small", site.pki.ca, url, "offer"), refused("offer", "TLS"))
+    with s_server(site.good, head % 0, "-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384") as url:
+        expect("tiny: one that knows SHA-384 only", fetch("tiny", site.pki.ca, url, "offer"), refused("offer", "TLS"))
 
 
 def ends(site):
     """An answer without a length ends where TLS says so, not where TCP does."""
     body = b"HTTP/1.1 200 OK\r\n\r\n" + OFFER
-    for profile, version in (("small", ssl.TLSVersion.TLSv1_2), ("full", ssl.TLSVersion.TLSv1_3)):
+    for profile, version in (("tiny", ssl.TLSVersion.TLSv1_2), ("small", ssl.TLSVersion.TLSv1_2),
+                             ("full", ssl.TLSVersion.TLSv1_3)):
         with python_server(site.good, answer_with(body, True), version) as url:
             expect(f"{profile}: until close_notify", fetch(profile, site.pki.ca, url, "offer"), OFFER_OK)
         with python_server(site.good, answer_with(body, False), version) as url:
