@@ -7,10 +7,11 @@
 #include "posix_board.h"
 
 #define BOOTLOADER_MAX (16u * 1024u * 1024u)
+#define SETTINGS_MAX 65536u
 
 struct factory {
     struct gwp_board board;
-    struct gwh_buf bootloader, trust, image;
+    struct gwh_buf bootloader, trust, image, settings;
 };
 
 static void tell(const char *line)
@@ -32,8 +33,12 @@ static int read_all(const struct gwh_args *a, struct factory *f, struct gwh_erro
     e = e == GWH_OK ? read_option(&f->bootloader, a, "bootloader", BOOTLOADER_MAX, err) : e;
     e = e == GWH_OK ? read_option(&f->trust, a, "trust", 65536, err) : e;
     e = e == GWH_OK ? read_option(&f->image, a, "factory", GWH_IMAGE_MAX, err) : e;
+    e = e == GWH_OK ? read_option(&f->settings, a, "settings", SETTINGS_MAX, err) : e;
     if (e == GWH_OK && f->bootloader.n == 0) {
         e = gwh_fail(err, GWH_REFUSED, "%s is empty", gwh_text(a, "bootloader"));
+    }
+    if (e == GWH_OK && gwh_flag(a, "settings") && f->settings.n == 0) {
+        e = gwh_fail(err, GWH_REFUSED, "%s is empty", gwh_text(a, "settings"));
     }
     return e;
 }
@@ -50,6 +55,7 @@ int cli_provision_unit(const struct gwh_args *a, struct gw_span identity, struct
                                      .factory = gwh_span(&f->image),
                                      .force = gwh_flag(a, "force")},
                             .bootloader = gwh_span(&f->bootloader),
+                            .settings = gwh_span(&f->settings),
                             .release = gwh_text(a, "release"),
                             .dry_run = gwh_flag(a, "dry-run"),
                             .tell = tell};
@@ -64,6 +70,7 @@ int cli_provision_unit(const struct gwh_args *a, struct gw_span identity, struct
     gwh_buf_free(&f->bootloader);
     gwh_buf_free(&f->trust);
     gwh_buf_free(&f->image);
+    gwh_buf_free(&f->settings);
     free(f);
     return e;
 }

@@ -34,6 +34,8 @@ static const struct gwh_option provision_options[] = {
     {"board", "BOARD", "make flash files of a unit: name of a board, or a board.json", false, false},
     {"bootloader", "FILE", "for --board: raw binary of the bootloader", false, false},
     {"trust", "FILE", "for --board: the trust bundle", false, false},
+    {"settings", "FILE", "for --board: what it is told beside its identity, as its server: lines `name = value`", false,
+     false},
     {"release", "RELEASE", "for --board: first release, installed and confirmed", false, false},
     CLI_OUT("the identity, or the unit's folder; it holds secrets, mode 0600"),
     CLI_PASSPHRASE,
@@ -251,7 +253,7 @@ static int write_identity(const struct gwh_args *a, struct provisioning *p, stru
 
 static int run_provision(const struct gwh_args *a, struct gwh_error *err)
 {
-    static const char *const for_board[] = {"bootloader", "trust", "release"};
+    static const char *const for_board[] = {"bootloader", "trust", "settings", "release"};
     for (size_t i = 0; i < sizeof for_board / sizeof *for_board; i++) {
         if (gwh_flag(a, for_board[i]) && !gwh_flag(a, "board")) {
             return gwh_fail(err, GWH_USAGE, "--%s is for units of a board: add --board", for_board[i]);

@@ -2,16 +2,37 @@
  * fuzz_board.c - any bytes as board.json, and so as a layout.
  *
  * Properties: nothing is read out of bounds; a board that is taken has its regions in its files, its bootloader in a
- * region, names that stay in a folder, and a flash of bounded size; a refusal says why.
+ * region, its settings in another place of one, names that stay in a folder, and a flash of bounded size; a refusal
+ * says why.
  */
 #include <string.h>
 
 #include "fuzz_formats.h"
 #include "posix_board.h"
+#include "settings.h"
 
 static bool inside(struct gw_area outer, uint32_t start, uint64_t size)
 {
     return start >= outer.start && start + size <= (uint64_t)outer.start + outer.size;
+}
+
+static bool meet(struct gw_area a, struct gw_area b)
+{
+    return a.start < (uint64_t)b.start + b.size && b.start < (uint64_t)a.start + a.size;
+}
+
+static void check_settings(const struct gwp_board *b)
+{
+    const struct gw_layout *l = &b->layout.layout;
+    unsigned regions = 0;
+    for (uint32_t i = 0; i < b->layout.region_count; i++) {
+        const struct gw_flash_region *r = &b->layout.region[i];
+        regions += inside((struct gw_area){r->start, r->count * r->erase_size}, b->settings.start, b->settings.size);
+    }
+    MUST(b->settings.size <= GWC_SETTINGS_MAX && regions == 1);
+    MUST(!meet(b->settings, b->bootloader) && !meet(b->settings, l->identity) && !meet(b->settings, l->journal) &&
+         !meet(b->settings, l->trust[0]) && !meet(b->settings, l->trust[1]) && !meet(b->settings, l->slot[0]) &&
+         !meet(b->settings, l->slot[1]) && (l->factory.size == 0 || !meet(b->settings, l->factory)));
 }
 
 static void check_region(const struct gwp_board *b, const struct gw_flash_region *r, bool *bootloader)
@@ -40,6 +61,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (uint32_t i = 0; i < b.layout.region_count; i++) {
         check_region(&b, &b.layout.region[i], &bootloader);
+    }
+    if (b.settings.size > 0) {
+        check_settings(&b);
     }
     MUST(bootloader && b.text.n == size && gwp_layout_bytes(&b.layout) <= GWP_FLASH_MAX);
     for (uint32_t i = 0; i < b.file_count; i++) {

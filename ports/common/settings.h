@@ -8,7 +8,8 @@
  *     host = cdn.example.com 10.0.2.3
  *
  * Lines end with a line feed, the text with the first byte 0xff or 0x00, or with the area. A name is [a-z_]+; blanks
- * around name and value do not count; a line that is none of these is passed over. Not secret, not signed: who could
+ * (space, tab, carriage return) around name and value do not count; a value is at least one byte; a line that is none
+ * of these is passed over. Not secret, not signed: who could
  * write it could write the identity beside it. Nothing here is trusted for more than where to ask.
  */
 #ifndef GWC_SETTINGS_H
@@ -18,6 +19,10 @@
 
 #define GWC_SETTINGS_MAX 4096u
 
+/* The next setting of the text, from the front of *rest, which becomes what is behind it; views. False: none left. */
+bool gwc_settings_next(struct gw_span *rest, struct gw_span *name, struct gw_span *value);
+/* Number of the first line, from 1, that is neither blank, nor comment, nor setting: a factory refuses it. 0: none. */
+unsigned gwc_settings_wrong(struct gw_span text);
 /* Value number `i` of a name, in the order of lines; a view into `text`. n 0: there is none. */
 struct gw_span gwc_setting(struct gw_span text, const char *name, unsigned i);
 /* A decimal number; `otherwise` when it is absent or is none (sign, blank, more than 32 bits). */

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "posix_board.h"
+#include "settings.h"
+#include "show.h"
 
 /* ---- board.json: foreign until all of this held ------------------------------------------------------------------ */
 
@@ -87,13 +89,37 @@ static struct gw_area region_area(const struct gw_flash_region *r)
     return (struct gw_area){r->start, r->count * r->erase_size};
 }
 
-/* Every region lies in one file; the bootloader in one region, and nothing else where it lies. */
-static bool fits(const struct gwp_board *b)
+/* Nothing of the layout lies there. */
+static bool is_apart(const struct gw_layout *l, struct gw_area a)
 {
-    const struct gw_layout *l = &b->layout.layout;
     const struct gw_area area[] = {l->identity, l->trust[0], l->trust[1], l->journal,
                                    l->factory,  l->slot[0],  l->slot[1]};
-    bool placed = false, apart = true;
+    bool apart = true;
+    for (size_t i = 0; i < sizeof area / sizeof *area; i++) {
+        apart = apart && !meet(area[i], a);
+    }
+    for (uint32_t i = 0; i < l->data_count; i++) {
+        apart = apart && !meet(l->data[i].area[0], a) && !meet(l->data[i].area[1], a);
+    }
+    return apart;
+}
+
+/* Settings, if there is a place for them: from the start of an erase block, so that nobody erases them with his own. */
+static bool settings_fit(const struct gwp_board *b)
+{
+    bool placed = b->settings.size == 0;
+    for (uint32_t i = 0; i < b->layout.region_count; i++) {
+        const struct gw_flash_region *r = &b->layout.region[i];
+        placed = placed || (holds(region_area(r), b->settings) && (b->settings.start - r->start) % r->erase_size == 0);
+    }
+    return placed && b->settings.size <= GWC_SETTINGS_MAX && b->settings.size % b->layout.write_size == 0 &&
+           !meet(b->settings, b->bootloader) && is_apart(&b->layout.layout, b->settings);
+}
+
+/* Every region lies in one file; the bootloader in one region, and nothing else where it lies; settings likewise. */
+static bool fits(const struct gwp_board *b)
+{
+    bool placed = false;
     for (uint32_t i = 0; i < b->layout.region_count; i++) {
         struct gw_area region = region_area(&b->layout.region[i]);
         if (file_of(b, region) == NULL) {
@@ -101,30 +127,32 @@ static bool fits(const struct gwp_board *b)
         }
         placed = placed || holds(region, b->bootloader);
     }
-    for (size_t i = 0; i < sizeof area / sizeof *area; i++) {
-        apart = apart && !meet(area[i], b->bootloader);
-    }
-    for (uint32_t i = 0; i < l->data_count; i++) {
-        apart = apart && !meet(l->data[i].area[0], b->bootloader) && !meet(l->data[i].area[1], b->bootloader);
-    }
-    return placed && apart && b->bootloader.size > 0;
+    return placed && b->bootloader.size > 0 && is_apart(&b->layout.layout, b->bootloader) && settings_fit(b);
+}
+
+static bool get_area(const json_t *v, struct gw_area *out)
+{
+    return json_array_size(v) == 2 && get_u32(json_array_get(v, 0), &out->start) &&
+           get_u32(json_array_get(v, 1), &out->size) && out->size > 0;
 }
 
 static int from_json(struct gwp_board *b, const json_t *o, const char *name, struct gwh_error *err)
 {
     const char *format = json_string_value(json_object_get(o, "format"));
-    const json_t *boot = json_object_get(o, "bootloader");
+    const json_t *settings = json_object_get(o, "settings");
     if (format == NULL || strcmp(format, "godwit board 1") != 0 ||
         !get_name(json_object_get(o, "name"), b->name) || !get_files(json_object_get(o, "files"), b) ||
-        json_array_size(boot) != 2 || !get_u32(json_array_get(boot, 0), &b->bootloader.start) ||
-        !get_u32(json_array_get(boot, 1), &b->bootloader.size)) {
+        !get_area(json_object_get(o, "bootloader"), &b->bootloader) ||
+        (settings != NULL && !get_area(settings, &b->settings))) {
         (void)gwh_fail_reason(err, GW_ERR_LAYOUT, "%s describes no board", name);
         return gwh_hint(err, "see ports/qemu-rv32/board.json: format, name, files, bootloader, layout");
     }
     int e = gwp_layout_parse(&b->layout, json_object_get(o, "layout"), name, err);
     if (e == GWH_OK && !fits(b)) {
-        (void)gwh_fail_reason(err, GW_ERR_LAYOUT, "%s: files, bootloader and layout do not fit together", name);
-        e = gwh_hint(err, "each region lies in one file, the bootloader in one region and apart from all other areas");
+        (void)gwh_fail_reason(err, GW_ERR_LAYOUT, "%s: files, bootloader, settings and layout do not fit together",
+                              name);
+        e = gwh_hint(err, "each region lies in one file; the bootloader in one region and apart from all other areas; "
+                          "settings too, from the start of an erase block, with at most %u bytes", GWC_SETTINGS_MAX);
     }
     return e;
 }
@@ -238,6 +266,22 @@ static int first_release(struct gwp_device *d, const struct gwp_unit *unit, stru
     return e;
 }
 
+/* From the start of an area that has room; what is left stays erased. */
+static int write_area(struct gwp_device *d, const struct gwp_board *b, struct gw_area area, struct gw_span bytes,
+                      const char *what, struct gwh_error *err)
+{
+    uint32_t ws = b->layout.write_size, n = (uint32_t)(bytes.n + ws - 1) / ws * ws;
+    uint8_t *padded = malloc(n > 0 ? n : 1);
+    if (padded == NULL) {
+        return gwh_fail_reason(err, GW_ERR_SPACE, "%s", what);
+    }
+    memset(padded, (int)b->layout.erased, n);
+    memcpy(padded, bytes.p, bytes.n);
+    int e = gw_flash_write(d->dev.flash, area.start, padded, n);
+    free(padded);
+    return e == GW_OK ? GWH_OK : gwh_fail_reason(err, e, "cannot write the %s", what);
+}
+
 static int write_bootloader(struct gwp_device *d, const struct gwp_board *b, struct gw_span image,
                             struct gwh_error *err)
 {
@@ -251,15 +295,35 @@ static int write_bootloader(struct gwp_device *d, const struct gwp_board *b, str
         err->exit = GWH_REFUSED;
         return gwh_hint(err, "build it smaller; is the file a raw binary, not an ELF file?");
     }
-    uint8_t *padded = malloc(n);
-    if (padded == NULL) {
-        return gwh_fail_reason(err, GW_ERR_SPACE, "bootloader");
+    return write_area(d, b, b->bootloader, image, "bootloader", err);
+}
+
+/* What the device would pass over, or read as the end of the text, is refused here: nobody would look for it later. */
+static int write_settings(struct gwp_device *d, const struct gwp_board *b, struct gw_span text, struct gwh_error *err)
+{
+    unsigned wrong = gwc_settings_wrong(text);
+    if (text.n == 0) {
+        return GWH_OK;
     }
-    memset(padded, (int)b->layout.erased, n);
-    memcpy(padded, image.p, image.n);
-    int e = gw_flash_write(d->dev.flash, b->bootloader.start, padded, n);
-    free(padded);
-    return e == GW_OK ? GWH_OK : gwh_fail_reason(err, e, "cannot write the bootloader");
+    if (b->settings.size == 0) {
+        (void)gwh_fail(err, GWH_REFUSED, "the board %s has no place for settings", b->name);
+        return gwh_hint(err, "leave out --settings, or give the board one: \"settings\": [start, size], in board.json");
+    }
+    if (text.n > b->settings.size) {
+        (void)gwh_fail(err, GWH_REFUSED, "the settings have %zu bytes, their area on %s %u", text.n, b->name,
+                       (unsigned)b->settings.size);
+        return gwh_hint(err, "leave out comments, and what the device does not need");
+    }
+    if (memchr(text.p, 0, text.n) != NULL || memchr(text.p, 0xff, text.n) != NULL) {
+        (void)gwh_fail(err, GWH_REFUSED, "the settings hold a byte 00 or ff, where a device would take them to end");
+        return gwh_hint(err, "settings are text in UTF-8");
+    }
+    if (wrong != 0) {
+        (void)gwh_fail(err, GWH_REFUSED, "line %u of the settings is neither blank, nor a comment, nor `name = value`",
+                       wrong);
+        return gwh_hint(err, "a comment begins with #; a name has small letters and _, a value at least one character");
+    }
+    return write_area(d, b, b->settings, text, "settings", err);
 }
 
 /* ---- Files ------------------------------------------------------------------------------------------------------- */
@@ -371,6 +435,7 @@ int gwp_board_provision(const struct gwp_board *b, const struct gwp_unit *unit, 
     e = gwp_device_memory(d, folder, &b->layout, err);
     if (e == GWH_OK) {
         e = write_bootloader(d, b, unit->bootloader, err);
+        e = e == GWH_OK ? write_settings(d, b, unit->settings, err) : e;
         e = e == GWH_OK ? gwp_device_fill(d, &unit->init, err) : e;
         e = e == GWH_OK && unit->release != NULL ? first_release(d, unit, err) : e;
         e = e == GWH_OK && !unit->dry_run ? write_unit(d, b, folder, err) : e;
@@ -438,6 +503,18 @@ static uint32_t bootloader_bytes(const struct gwp_device *d, const struct gwp_bo
     return n;
 }
 
+static json_t *show_settings(const struct gwp_device *d, const struct gwp_board *b)
+{
+    const uint8_t *p = d->flash.image + (b->settings.start - b->layout.region[0].start);
+    struct gw_span rest = {p, b->settings.size}, name, value;
+    json_t *list = json_array();
+    while (gwc_settings_next(&rest, &name, &value)) {
+        (void)json_array_append_new(list, json_pack("{s:o,s:o}", "name", gwh_show_text(name), "value",
+                                                    gwh_show_text(value)));
+    }
+    return list;
+}
+
 int gwp_board_show(json_t **tree, const char *folder, struct gwh_error *err)
 {
     char path[GWH_PATH_MAX];
@@ -453,6 +530,9 @@ int gwp_board_show(json_t **tree, const char *folder, struct gwh_error *err)
             (void)json_object_set_new(*tree, "kind", json_string("unit"));
             (void)json_object_set_new(*tree, "board", json_string(b->name));
             (void)json_object_set_new(*tree, "bootloader bytes", json_integer(bootloader_bytes(d, b)));
+            if (b->settings.size > 0) {
+                (void)json_object_set_new(*tree, "settings", show_settings(d, b));
+            }
             (void)json_object_del(*tree, "running"); /* files do not say */
             gwp_flash_wipe(&d->flash);
             gwp_device_close(d);

@@ -2,7 +2,8 @@
  * posix_board.h - a real board's flash as files: what a factory programs, what an emulator runs, what a dump holds.
  *
  * A board is described by its board.json ("godwit board 1"): the files, each with the address and size of what it
- * holds, the bootloader's place, and the layout. A unit is a folder with these files and a copy of board.json.
+ * holds, the bootloader's place, that of the settings if it has one, and the layout. A unit is a folder with these
+ * files and a copy of board.json.
  * Keeps true: a unit is made by the code that a device runs (install, boot, confirm), over a flash with NOR's rules in
  * memory; nothing is written before all of that was well. Does not know what a bootloader is: it is bytes.
  */
@@ -23,6 +24,7 @@ struct gwp_board {
     struct gwp_board_file file[GWP_BOARD_FILES_MAX];
     uint32_t file_count;
     struct gw_area bootloader;
+    struct gw_area settings; /* ports/common/settings.h; size 0: none */
     struct gwp_layout layout;
     struct gwh_buf text; /* board.json as it was read */
 };
@@ -37,6 +39,7 @@ void gwp_board_free(struct gwp_board *b);
 struct gwp_unit {
     struct gwp_init init;      /* all but its layout */
     struct gw_span bootloader; /* n 0: none */
+    struct gw_span settings;   /* the text; n 0: none */
     const char *release;       /* folder of the first release, installed and confirmed; NULL: none */
     bool dry_run;              /* do all but write */
     void (*tell)(const char *line);

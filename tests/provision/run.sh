@@ -57,6 +57,60 @@ check "show hides secrets" 0 "secret: hidden" godwit device show unit1
 check "inspect knows units" 0 "kind: unit" godwit inspect unit1
 check "a unit without a release" 0 "state of the slots: NOTHING" godwit device show plain
 
+# ---- Settings ----------------------------------------------------------------------------------------------------
+printf '# where it asks\nserver = https://updates.example.com:8443\n' > settings.txt
+printf 'host = a.example 10.0.2.2\nhost = b.example 10.0.2.3' >> settings.txt
+told=$(stat -c %s settings.txt)
+check "a unit with settings" 0 "first release confirmed" $unit --id unit1 --settings settings.txt -o told
+holds "they are behind the identity" same settings.txt <(part told/bank0.bin 69632 "$told")
+holds "the rest of their area is erased" erased told/bank0.bin $((69632 + told)) $((4096 - told))
+holds "nothing else differs" test "$(cmp -l unit1/bank0.bin told/bank0.bin | awk '$1 <= 69632 || $1 > 69632 + 4096' |
+    wc -l)" = 0
+holds "nor in the other bank" same unit1/bank1.bin told/bank1.bin
+check "show: the settings" 0 "value: https://updates.example.com:8443" godwit device show told
+check "show: all of a name" 0 "value: b.example 10.0.2.3" godwit device show told
+check "show: none" 0 "settings: none" godwit device show unit1
+settings() { # file contents by printf; then as for check
+    printf "$1" > s.txt
+    check "settings: $2" "$3" "$4" $unit --id x --settings s.txt -o x
+}
+settings 'server = x\n\nserver\n' "a line that is none" 1 "line 3 of the settings"
+settings 'server =\n' "without a value" 1 "line 1 of the settings"
+settings 'Server = x\n' "a name with capitals" 1 "line 1 of the settings"
+settings 'a = 1\n\377b = 2\n' "a byte ff" 1 "00 or ff"
+settings 'a = 1\n\000b = 2\n' "a byte 00" 1 "00 or ff"
+settings '' "an empty file" 1 "is empty"
+settings "a = $(printf '%05000d' 0)" "too long" 1 "their area on qemu-rv32 4096"
+check "settings that are not there" 3 "No such file" $unit --id x --settings nowhere -o x
+check "settings for no board" 2 "add --board" godwit device provision $id --id x --settings settings.txt -o x
+holds "no unit was left by these" test ! -e x
+printf "a = $(printf '%04092d' 0)" > full.txt
+check "settings that fill their area" 0 "a unit of" $unit --id x --settings full.txt -o full
+check "are read to its end" 0 "value: $(printf '%04092d' 0)" godwit device show full
+
+# ---- What the device shows to servers ----------------------------------------------------------------------------
+mkdir csv; cd csv
+godwit key new dca --device-ca "Test devices" 2>/dev/null
+godwit key new own.pem 2>/dev/null
+godwit device csr --id unit7 --own-key own.pem -o unit7.csr 2>/dev/null
+check "a certificate for its key" 0 "" godwit device certify unit7.csr --device-ca dca -o unit7.pem
+printf 'id,class,hardware,tags\nbatch1\nbatch2,,2\n' > list.csv
+check "a batch" 0 "" godwit device provision --csv list.csv --device-ca dca --vendor example.com --class sensor --root \
+    ../root1.pub.pem --root ../root2.pub.pem --device-key ../group.pem -o batch
+cd ..
+check "a unit with a key and a certificate" 0 "first release confirmed" $unit --id unit7 --own-key csv/own.pem \
+    --certificate csv/unit7.pem --settings settings.txt -o own
+der() { openssl x509 -in "$1" -outform DER | wc -c; }
+check "which it has" 0 "certificate bytes: $(der csv/unit7.pem)" godwit device show own
+check "a certificate of another key" 1 "for another key" $unit --id unit7 --own-key stranger.pem --certificate \
+    csv/unit7.pem -o x
+for name in batch1 batch2; do
+    check "a unit of the batch, $name" 0 "first release confirmed" godwit device provision --identity \
+        "csv/batch/$name.identity" $on --release rel --settings settings.txt -o "$name"
+    check "is $name" 0 "device: $name" godwit device show "$name"
+    check "$name has its certificate" 0 "certificate bytes: $(der "csv/batch/$name.pem")" godwit device show "$name"
+done
+
 # ---- Per unit only the identity differs ---------------------------------------------------------------------------
 holds "bank 1 is the same in all units" same unit1/bank1.bin unit2/bank1.bin
 outside() { cmp -l unit1/bank0.bin unit2/bank0.bin | awk '$1 <= 65536 || $1 > 65536 + 4096' | wc -l; }
@@ -135,6 +189,21 @@ refused "whose files overlap" 'b["files"][0]["size"] *= 2'
 refused "with a region in no file" 'b["files"][1]["size"] = 4096'
 refused "whose bootloader is in the identity" 'b["bootloader"][1] += 4096'
 refused "whose bootloader is in no region" 'b["bootloader"][0] = 0'
+refused "whose settings are in the identity" 'b["settings"][0] -= 4096'
+refused "whose settings are in the factory area" 'b["settings"][0] = b["layout"]["factory"][0]'
+refused "whose settings are in a slot" 'b["settings"][0] = b["layout"]["slots"][1][0] + 4096'
+refused "whose settings are in the bootloader" 'b["settings"][0] = b["bootloader"][0]'
+refused "whose settings are in no region" 'b["settings"][0] = 0'
+refused "whose settings begin within a block" 'b["settings"] = [b["settings"][0] + 2048, 2048]'
+refused "with room for too many settings" 'b["settings"][1] *= 2'
+refused "with room for no settings" 'b["settings"][1] = 0'
+refused "with half a place for settings" 'b["settings"] = b["settings"][:1]'
+altered 'del b["settings"]'
+check "a board without a place for settings" 0 "a unit of" godwit device provision $id --id x --board bad.json \
+    --bootloader boot.bin --trust trust.cose -o bare
+check "takes none" 1 "no place for settings" godwit device provision $id --id x --board bad.json --bootloader boot.bin \
+    --trust trust.cose --settings settings.txt -o x
+holds "and shows none" sh -c '! godwit device show bare | grep -q settings'
 refused "whose slots overlap" 'b["layout"]["slots"][1] = b["layout"]["slots"][0]'
 refused "with a negative number" 'b["bootloader"][1] = -1'
 head -c 300 "$board" > bad.json

@@ -58,6 +58,7 @@ static void test_parts(void **state)
     assert_int_equal(board.file[0].area.size, 32 * 1024 * 1024);
     assert_int_equal(board.file[1].area.size, 32 * 1024 * 1024);
     assert_int_equal(board.bootloader.start, BOARD_BANK0);
+    same(board.settings, (struct gw_area){ board_layout.identity.start + board_layout.identity.size, BOARD_SECTOR });
     assert_int_equal(board.layout.write_size, 4);
     assert_int_equal(board.layout.erased, 0xff);
     for (uint32_t i = 0; i < board.layout.region_count; i++) {
