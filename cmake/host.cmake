@@ -98,6 +98,7 @@ foreach(fuzzer ${fuzzers})
     gw_program(${name} SOURCES ${fuzzer} fuzz/driver.c LINK godwit-testing DIR fuzz)
   endif()
 endforeach()
+target_link_libraries(fuzz_mqtt PRIVATE godwit-lwip-malloc)
 
 file(GLOB benches CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} bench/bench_*.c)
 foreach(bench ${benches})
