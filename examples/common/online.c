@@ -361,8 +361,12 @@ static uint32_t step_agent(bool ready)
             return 1000;
         }
         running = true;
+        err = gw_agent_tell_trust(&agent); /* for the broker */
+        if (err != GW_OK) {
+            console_error("trust", err); /* each look tries it again */
+        }
         if (config.handover->state != GW_TRYING) {
-            gw_agent_wake(&agent); /* a look at the start, as on trial: by it the broker is trusted too */
+            gw_agent_wake(&agent); /* a look when it starts, as on trial: for those who wait for it */
         }
     }
     if (running) {
