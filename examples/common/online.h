@@ -34,7 +34,7 @@ bool online_is_done(void);
 /* The agent ends, for good: somebody at the serial line has a release, and the memory of an update is there once. What
  * was fetched stays; a restart begins anew. */
 void online_stop(void);
-/* Called after each update, and before the restart into it: for what the program has to say. */
+/* Called after each update, before the restart into it: for what the program has to say. */
 void online_on_end(void (*tell)(void));
 /* Lines on the console: what memory was used at most, and what went over the wire. */
 void online_tell(void);
