@@ -15,6 +15,8 @@
 struct bundle {
     struct gw_trust trust;
     struct gw_span policy;
+    struct gw_policy_line *line; /* that is read next */
+    uint8_t digest[GW_DIGEST_SIZE];
 };
 #define AT(field) offsetof(struct bundle, field)
 
@@ -30,45 +32,40 @@ static const struct gw_field fields[] = {
     { 9, GW_FIELD_LIST, AT(trust.server_cas), 0, GW_SERVER_CAS_MAX },
 };
 
-static uint32_t in_range(struct gw_cbor *c, uint32_t most)
+/* A number, or a length: 1 to `most`. */
+static uint32_t in_range(struct gw_cbor *c, uint32_t v, uint32_t most)
 {
-    uint32_t v = gw_cbor_u32(c);
     if (v == 0 || v > most) {
         gw_cbor_fail(c, GW_ERR_VALUE);
     }
     return v;
 }
 
+/* Readers of items; `out` is the bundle. */
+
 static void read_digest(struct gw_cbor *c, void *out)
 {
-    gw_cbor_fixed(c, out, GW_DIGEST_SIZE);
+    gw_cbor_fixed(c, ((struct bundle *)out)->digest, GW_DIGEST_SIZE);
 }
 
 static void read_host(struct gw_cbor *c, void *out)
 {
-    struct gw_span s = gw_cbor_text(c);
     (void)out;
-    if (s.n == 0 || s.n > HOST_MAX) {
-        gw_cbor_fail(c, GW_ERR_VALUE);
-    }
+    (void)in_range(c, (uint32_t)gw_cbor_text(c).n, HOST_MAX);
 }
 
 static void read_server_ca(struct gw_cbor *c, void *out)
 {
-    struct gw_span s = gw_cbor_bytes(c);
     (void)out;
-    if (s.n == 0 || s.n > SERVER_CA_MAX) {
-        gw_cbor_fail(c, GW_ERR_VALUE);
-    }
+    (void)in_range(c, (uint32_t)gw_cbor_bytes(c).n, SERVER_CA_MAX);
 }
 
 static void read_line(struct gw_cbor *c, void *out)
 {
-    struct gw_policy_line **line = out;
+    struct gw_policy_line *line = ((struct bundle *)out)->line++;
     gw_cbor_tuple(c, 2);
-    (*line)->roles = in_range(c, ROLES);
-    (*line)->count = in_range(c, GW_SIGNATURES_MAX);
-    (*line)++;
+    line->roles = in_range(c, gw_cbor_u32(c), ROLES);
+    line->count = in_range(c, gw_cbor_u32(c), GW_SIGNATURES_MAX);
 }
 
 static void read_key(struct gw_cbor *c, void *out)
@@ -77,7 +74,7 @@ static void read_key(struct gw_cbor *c, void *out)
     uint32_t roles;
 
     gw_cbor_tuple(c, 2);
-    roles = in_range(c, ROLES);
+    roles = in_range(c, gw_cbor_u32(c), ROLES);
     gw_cose_key(c, key, true);
     key->roles = roles;
 }
@@ -95,6 +92,21 @@ static void read_distinct_key(struct gw_cbor *c, void *out)
     }
 }
 
+/* Of the lists, which are the rows of `fields` from key 4 on. */
+static gw_read *const readers[] = {
+    read_distinct_key, read_digest, read_line, read_digest, read_host, read_server_ca,
+};
+#define LISTS (sizeof readers / sizeof readers[0])
+_Static_assert(sizeof fields / sizeof fields[0] == 3 + LISTS, "each list has a reader");
+
+static void read_lists(struct gw_cbor *c, struct bundle *b)
+{
+    for (uint32_t i = 0; i < LISTS; i++) {
+        const struct gw_span *list = (const void *)((const uint8_t *)b + fields[3 + i].at);
+        gw_list_walk(c, *list, readers[i], b);
+    }
+}
+
 int gw_trust_key(const struct gw_trust *trust, uint32_t i, struct gw_pubkey *key)
 {
     return gw_list_read(trust->keys, i, read_key, key);
@@ -103,20 +115,14 @@ int gw_trust_key(const struct gw_trust *trust, uint32_t i, struct gw_pubkey *key
 int gw_trust_parse(struct gw_trust *trust, const uint8_t *map, size_t n)
 {
     struct bundle b;
-    struct gw_policy_line *line = b.trust.policy;
-    uint8_t digest[GW_DIGEST_SIZE];
     struct gw_cbor c;
     int error;
 
     memset(&b, 0, sizeof b);
+    b.line = b.trust.policy;
     gw_cbor_init(&c, map, n);
     (void)GW_FIELDS(&c, &b, fields);
-    gw_list_walk(&c, b.trust.keys, read_distinct_key, NULL);
-    gw_list_walk(&c, b.trust.revoked, read_digest, digest);
-    gw_list_walk(&c, b.trust.pins, read_digest, digest);
-    gw_list_walk(&c, b.trust.hosts, read_host, NULL);
-    gw_list_walk(&c, b.trust.server_cas, read_server_ca, NULL);
-    gw_list_walk(&c, b.policy, read_line, &line);
+    read_lists(&c, &b);
     error = gw_cbor_end(&c);
     if (error != GW_OK) {
         return error;
