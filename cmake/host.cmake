@@ -78,6 +78,10 @@ foreach(profile full small tiny)
   target_include_directories(tls-fetch-${profile} PRIVATE ports/posix)
 endforeach()
 
+# The same with a broker, over lwIP's client: tests/lwip/run.py.
+gw_program(lwip-mqtt SOURCES tests/lwip/mqtt_main.c ports/posix/posix_socket.c DIR tests LINK godwit-lwip godwit-tls-small godwit-crypto-openssl)
+target_include_directories(lwip-mqtt PRIVATE ports/posix)
+
 gw_program(kat-openssl SOURCES tests/crypto/kat.c tests/crypto/kat_openssl.c LINK godwit-testing DIR tests)
 
 # Doors with toy routes instead of the server's: tests/server-http/run.py, bench/server/run.py.

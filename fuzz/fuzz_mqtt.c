@@ -117,9 +117,10 @@ static void listen_to(const uint8_t *p, size_t n, bool early, size_t piece, bool
     b->again = again;
     MUST(gwl_mqtt_init(m, &config) == GW_OK);
     b->mute = early;
-    while (early ? b->conns == 0 : !gwl_mqtt_connected(m)) {
+    for (unsigned i = 0; i < 5000 && !(early ? b->conns > 0 : gwl_mqtt_connected(m)); i++) {
         step(m);
     }
+    MUST(early ? b->conns > 0 : gwl_mqtt_connected(m));
     b->mute = true; /* what it says is in the input */
     broker_say(b, p, n);
     for (size_t i = 0; i < 8 * n + 100 && seen.lost == 0 && !broker_heard(b); i++) {

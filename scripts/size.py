@@ -98,6 +98,7 @@ def network(targets):
         names = {source.replace("/", "_") + ".o": source for source in [*sources(), *NETWORK]}
         made = [target.compile(source, folder / name, "-Iports/common") for name, source in names.items()]
         target.run("gcc", *target.flags, "-nostartfiles", "-Wl,--no-gc-sections", "-Wl,-e,gwc_fetch_init",
+                   "-Wl,--defsym=__flash_size=0x100000",
                    f"-Wl,-Map={folder}/network.map", "-o", folder / "network.elf", *made)
         taken = by_object((folder / "network.map").read_text())
         sizes[target.name] = {source: taken[name] for name, source in names.items() if source in NETWORK}
