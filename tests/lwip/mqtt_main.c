@@ -254,7 +254,8 @@ int main(int argc, char **argv)
     gw_crypto_openssl_init(&crypto, &state);
     struct gwc_tls *tls = make_tls();
     const struct gwc_secure *secure = gwc_tls_secure(tls);
-    if (want.now != NULL && secure->trust(secure->stream.ctx, (uint32_t)strtoul(want.now, NULL, 10), NULL, 0) != 0) {
+    const struct gwc_trusted trusted = { .now = want.now != NULL ? (uint32_t)strtoul(want.now, NULL, 10) : 0 };
+    if (want.now != NULL && secure->trust(secure->stream.ctx, &trusted) != 0) {
         return 2;
     }
     const struct gwl_mqtt_config config = { .secure = secure, .host = want.host,

@@ -1,6 +1,6 @@
 /*
- * tls_common_config.h - Mbed TLS 3.6 for gwc_tls: what all profiles have. Included by tls_tiny_config.h, tls_small_config.h
- * and tls_full_config.h, one of which is given to the compiler as MBEDTLS_CONFIG_FILE.
+ * tls_common_config.h - Mbed TLS 3.6 for gwc_tls: what all profiles have. Included by tls_tiny_config.h,
+ * tls_small_config.h and tls_full_config.h, one of which is given to the compiler as MBEDTLS_CONFIG_FILE.
  *
  * PSA is there with all that ports/crypto/psa.c needs, so that a product has one Mbed TLS. There is no clock in it:
  * tls.c checks dates itself, against the time that the agent knows. No system, no files, no entropy sources: random
