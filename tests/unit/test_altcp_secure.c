@@ -285,6 +285,7 @@ static void test_gone_in_callbacks(void **state)
         assert_null(layer.conn);
         assert_false(broker->connected);
         assert_int_equal(upper.errors, turn % 2);
+        assert_null(layer.refused);
         assert_false(gwl_secure_step(&layer));
     }
 }

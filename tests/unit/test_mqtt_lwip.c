@@ -270,7 +270,7 @@ static void test_life_in_pieces(void **state)
     set_up(NULL);
 }
 
-/* A topic with a zero byte in it is another topic, also if what is before it is ours. */
+/* What is before the zero is ours, but the topic is not. */
 static void test_zero_in_topic(void **state)
 {
     static const uint8_t p[] = "\x30\x18\0\x14godwit/dev1/notify\0xyz";
@@ -301,7 +301,6 @@ static void test_harmless(void **state)
     hear();
     assert_int_equal(user.messages, 1);
     assert_int_equal(user.changes, 1);
-    assert_true(gwl_mqtt_connected(mqtt));
     assert_true(report(1, 10));
     run(20);
     assert_int_equal(broker->reports, 1);
@@ -649,10 +648,11 @@ static void test_ring_is_never_full(void **state)
     for (size_t n = 1; n <= GW_REPORT_MAX; n++) {
         unsigned sent = 1;
         tear_down(NULL);
-        set_up(NULL);
+        assert_int_equal(set_up_id(ID48), GW_OK);
         come_up();
         broker->deaf = true;
         assert_true(report(1, n));
+        run(10); /* the same bytes are offered again, although more come */
         for (size_t more = GW_REPORT_MAX; more > 0 && sent < 4; more--) {
             sent += report(2, more);
         }
