@@ -1,6 +1,6 @@
 /*
- * test_client.c - who a device is to servers: id, class, certificate and key out of the identity on flash, and the key's
- * DER as OpenSSL reads it.
+ * test_client.c - who a device is to servers: id, class, certificate and key out of the identity on flash, and the
+ * key's DER as OpenSSL reads it.
  */
 #include <stdarg.h>
 #include <stddef.h>
