@@ -27,6 +27,9 @@ SEAMS = re.compile(r"(?:transport|\bt)\s*->\s*(?P<net>trust|open|read|close|repo
                    r"|time|may_fetch|may_restart|self_test|restart|on_event|now_ms|wait)\s*\(")
 # Functions that call by pointer what is neither a seam nor a callback argument: name -> pattern of the targets.
 TABLES = {"gw_install_poll": r"lib/src/install\.c:st_\w+", "gw_agent_step": r"lib/src/agent\.c:st_\w+"}
+# Functions that hand over one of a table: name -> pattern of what it may be (the second is inlined into the first).
+HANDED = {name: r"lib/src/trust\.c:read_(distinct_key|digest|line|host|server_ca)"
+          for name in ("gw_trust_parse", "read_lists")}
 # Calls through const structs that lib fills itself: the call, and the targets by the name of the member.
 STRUCTS = {re.compile(r"codec(?:\(inst\))?\s*->\s*(\w+)\s*\("): r"gw_patch_{}|lib/src/codec\.c:{}",
            re.compile(r"isa\s*->\s*(\w+)\s*\("): r"lib/src/isa_\w+\.c:{}"}
@@ -110,6 +113,8 @@ class Graph:
 
     def handed_over(self, title, names):
         """Functions of lib that a call hands over: named in the call, or, when that is not seen, in the caller."""
+        if short(title) in HANDED:
+            return {t for t in self.frames if re.fullmatch(HANDED[short(title)], t.split(".constprop")[0])}
         inner = self.bodies[title].partition("{")[2]
         here = {n for n in names if n in self.where}
         names = here or {n for n in ARGUMENT.findall(inner) if n in self.where}

@@ -12,10 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "args.h"
 #include "godwit/agent.h"
 #include "patch.h"
 #include "posix_mqtt.h"
 #include "posix_run.h"
+#include "slots.h"
 
 #define MARK "godwit-app: "
 #define MARK_WITHIN 4096u /* bytes at the start of an image, where the mark is looked for */
@@ -320,6 +322,25 @@ static int open_mqtt(struct session *s, struct gwh_error *err)
     return s->mqtt != NULL ? GWH_OK : err->exit;
 }
 
+/* A device without a CA looks all the same, for a look without trust may bring one; but somebody should know. */
+static void warn_of_nobody(struct session *s)
+{
+    const struct gwp_run *r = s->app->run;
+    struct gw_boot_state state;
+    struct gw_identity id;
+    struct gw_trust trust;
+    if (r->link.roots != NULL || (r->link.ports != GWP_PORTS_COMMON && s->mqtt == NULL)) {
+        return;
+    }
+    bool known = gw_device_state(&s->device.dev, &state) == GW_OK &&
+                 gw_trust_load(&s->device.dev, &state, true, s->buffer, &trust, &id) == GW_OK;
+    if (!known || trust.server_cas.n == 0) {
+        gwh_note("%s: no CA was given (--ca FILE) and its trust bundle names none (godwit key bundle --server-ca): %s",
+                 s->device.folder, s->mqtt != NULL ? "no broker is trusted" : "no server is trusted");
+    }
+    gw_wipe(s->buffer, sizeof s->buffer);
+}
+
 static int run(struct session *s, struct gwh_error *err)
 {
     int e = gwp_device_mount(&s->device, err);
@@ -339,6 +360,7 @@ static int run(struct session *s, struct gwh_error *err)
     if (e != GW_OK) {
         end = gwh_fail_reason(err, e, "the agent does not start");
     } else if (end == GWH_OK) {
+        warn_of_nobody(s);
         end = loop(s);
         say_counts(s);
         gw_agent_close(&s->agent);

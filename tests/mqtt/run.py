@@ -371,6 +371,8 @@ def cas(s, p):
             s.holds(f"the broker, CAs of the bundle: {bundle}, of the device: {ca}", reached == good,
                     device.out.read_text() + Path(f"{name}.err").read_text())
             device.stop()
+            warned = "no broker is trusted" in Path(f"{name}.err").read_text()
+            s.holds(f"{name}: it says so if there is no CA at all", warned == (bundle == "none" and ca is None))
 
 
 # ---- godwitd ---------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import uuid
 from pathlib import Path
 
 import cbor2
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -287,6 +288,21 @@ def check_identity(work, roots, device, kek):
     test("who it is", identity[4] == "dev1" and identity[5] == 2)
 
 
+def check_server_cas(work, roots):
+    """A bundle that brings the CAs of servers: item 9 holds their certificates as they are."""
+    cas = []
+    for name in ("ca1", "ca2"):
+        subprocess.run(["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                        "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem"], cwd=work, check=True,
+                       capture_output=True)
+        cert = x509.load_pem_x509_certificate((work / f"{name}.pem").read_bytes())
+        cas.append(cert.public_bytes(serialization.Encoding.DER))
+    godwit(work, "key", "bundle", "--root", "root1.pem", "--root", "root2.pem", "--author", "author.pem",
+           "--server-ca", "ca1.pem", "--server-ca", "ca2.pem", "--version", "2", "--epoch", "3", "-o", "cas.cose")
+    trust = check_bundle(work / "cas.cose", roots)
+    test("the bundle's CAs of servers", trust.get(9) == cas)
+
+
 def main(work):
     image, data = os.urandom(50_001), os.urandom(4096 * 3)
     (work / "firmware.bin").write_bytes(image)
@@ -294,6 +310,8 @@ def main(work):
     make_keys(work)
     roots = [key_of_pem(work / "root1.pub.pem"), key_of_pem(work / "root2.pub.pem")]
     trust = check_bundle(work / "trust.cose", roots)
+    test("a bundle without CAs of servers", 9 not in trust)
+    check_server_cas(work, roots)
     fleet = bytes.fromhex((work / "fleet.kek").read_text().strip())
     old = bytes.fromhex((work / "old.kek").read_text().strip())
     device = private_key(work, "device.pem")

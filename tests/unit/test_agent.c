@@ -520,6 +520,25 @@ static void what_open_refuses(void **state)
     net.config = right;
 }
 
+/* For a broker, which a device may join long before its first look. */
+static void what_is_trusted_is_told_before_the_first_look(void **state)
+{
+    (void)state;
+    ok(simnet_open(&net));
+    assert_int_equal(net.told_trust, 0);
+    ok(gw_agent_tell_trust(&net.agent));
+    assert_int_equal(net.told_trust, 1);
+    assert_int_equal(net.looks, 0);
+    ok(simnet_run(&net, 2000));
+    assert_int_equal(net.looks, 1);
+    assert_int_equal(net.told_trust, 2); /* each look says it too */
+    well();
+    net.transport.trust = NULL;
+    ok(simnet_open(&net));
+    ok(gw_agent_tell_trust(&net.agent)); /* nobody wants to know */
+    assert_int_equal(net.told_trust, 2);
+}
+
 static void with_nothing_optional(void **state)
 {
     (void)state;
@@ -695,6 +714,7 @@ int main(void)
         TEST(closed_anywhere),
         TEST(what_open_refuses),
         TEST(with_nothing_optional),
+        TEST(what_is_trusted_is_told_before_the_first_look),
         TEST(status_for_people),
         TEST(failures_on_every_way),
         cmocka_unit_test(every_arrow_was_seen),
