@@ -13,6 +13,7 @@ Everything is in the working directory, or where it is told. Processes are ended
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -103,11 +104,18 @@ class Place:
         run("godwit", "server", "init", self.folder, "--name", name, "--device-ca", device_ca, "--trust", trust,
             "--address", "127.0.0.1", "--port", self.port, "--profile", profile)
         if next_look is not None:
-            conf = self.folder / "godwitd.conf"
-            conf.write_text(conf.read_text().replace("#next_look = 3600", f"next_look = {next_look}"))
+            self.set("next_look", next_look)
         self.url, self.admin_url = f"https://localhost:{self.port}", f"https://localhost:{self.port + 3}"
         self.mqtt, self.mqtt_port = f"127.0.0.1:{self.port + 4}", self.port + 4
         self.ca, self.profile, self.broker = self.folder / "ca/ca.pem", profile, Mosquitto(self.folder)
+
+    def set(self, option, value):
+        """The first option of that name in godwitd.conf; counts from the next start."""
+        conf = self.folder / "godwitd.conf"
+        text, changed = re.subn(rf"(?m)^#?{option} =.*$", f"{option} = {value}", conf.read_text(), count=1)
+        if not changed:
+            raise Failed(f"{conf} has no {option}")
+        conf.write_text(text)
 
     def start(self):
         self.broker.start()
