@@ -11,7 +11,7 @@ preset = cmake --preset $(1) >/dev/null && cmake --build $(BUILD)/$(1) -j $(JOBS
 .PHONY: help deps build build-% board demo test test-full test-one test-rv32 test-cortex-m measure-rv32 \
         powercut mutants size stack cov lint fuzz bench bench-boot \
         bench-patch clean
-.PHONY: demo-static demo-desk demo-qemu powercut-qemu bench-agent bench-server
+.PHONY: demo-static demo-desk demo-qemu demo-serial powercut-qemu soak-qemu bench-agent bench-boards bench-server
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +40,11 @@ demo-static: build ## without godwitd: eight devices update over HTTPS from ngin
 demo-desk: build ## without a network: a release from the desk to a verified boot, step by step
 	@scripts/demo.sh $(BUILD)/host/bin
 
-demo-qemu: build board ## the same with a board in the emulator: factory, updates over its serial line, pulled plugs, recovery
-	@scripts/demo-qemu.sh $(BUILD)/host/bin
+demo-qemu: build board ## three emulated boards at a server and its broker: a pulled plug, a crash, a forgery, an expired CA
+	@scripts/demo_qemu.py $(BUILD)/host/bin
+
+demo-serial: build board ## an emulated board without a network: factory, updates over its serial line, pulled plugs, recovery
+	@scripts/demo_serial.sh $(BUILD)/host/bin
 
 test: ## all quick tests, ASan and UBSan included (under 4 minutes)
 	$(call deps,test)
@@ -75,8 +78,8 @@ powercut: ## power cuts at every flash operation, nested to depth 2; REPLAY=stri
 	@$(call preset,host,powercut)
 	@$(BUILD)/host/bin/powercut $(if $(REPLAY),--replay "$(REPLAY)",--tier full)
 
-powercut-qemu: build board ## one update on the emulated board, cut at every flash write; SAMPLE=n for some, REPLAY=state for one
-	@tests/qemu/powercut.py --jobs $(JOBS) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(REPLAY),--replay $(REPLAY))
+powercut-qemu: build board ## updates on the emulated board, cut at every flash write; SAMPLE=n of each kind, KIND=one, REPLAY=kind:state
+	@tests/qemu/powercut.py --jobs $(JOBS) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(KIND),--kind $(KIND)) $(if $(REPLAY),--replay $(REPLAY))
 
 mutants: ## small faults in the code, each of which a named test must catch
 	$(call deps,build)
@@ -112,6 +115,12 @@ bench-patch: ## gwpatch against bsdiff, xdelta3, zstd, xz on pairs of firmware: 
 	$(call deps,bench)
 	@$(call preset,host)
 	@bench/patch/run.py "$(CORPUS)" --bin $(BUILD)/host --out $(BUILD)/bench-patch
+
+soak-qemu: build board ## an emulated board is updated 50 times over the network, its plug pulled at random; UPDATES=n, SEED=n
+	@tests/online/soak.py --updates $(or $(UPDATES),50) $(if $(SEED),--seed $(SEED))
+
+bench-boards: build board ## 20 emulated boards update together: time, bytes, how late their own work was; BOARDS=n
+	@bench/boards/run.py $(BUILD)/host/bin --boards $(or $(BOARDS),20)
 
 bench-agent: ## 1 000 devices update at once from nginx: bytes, retries, time; DEVICES=n
 	$(call deps,build)

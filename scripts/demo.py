@@ -25,10 +25,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests/web"), str(ROOT / "tests/netfaults")]
-from mosquitto import Mosquitto, free_ports  # noqa: E402
+if len(sys.argv) > 1:
+    os.environ["GODWIT_BIN"] = sys.argv[1]
+from place import BIN, Place, public_key, verified  # noqa: E402
+from place import run as program  # noqa: E402
+from place import until as in_time  # noqa: E402
 from server import FaultServer  # noqa: E402
 
-BIN = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/host/bin").resolve()
 CLASS = ["--vendor", "example.com", "--class", "sensor-c3"]
 POLL = 12  # seconds between looks, as the server says; notifications are quicker
 STORIES = {
@@ -54,26 +57,17 @@ def check(good, what):
         say(f"   FAILED: {what}")
 
 
-def run(*command, show=True, code=0):
+def run(*command, show=True, **more):
     """A command of Godwit; stops the demo if it ends otherwise than told."""
-    command = [str(c) for c in command]
     if show:
-        say("  $ " + " ".join(command))
-    done = subprocess.run([str(BIN / command[0]), *command[1:]], capture_output=True, text=True)
-    if done.returncode != code:
-        raise RuntimeError(f"exit code {done.returncode}, expected {code}: {' '.join(command)}\n"
-                           f"{done.stdout}{done.stderr}")
-    return done.stdout
+        say("  $ " + " ".join(map(str, command)))
+    return program(*command, **more)
 
 
 def until(seconds, what, true):
-    end = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > end:
-            check(False, f"{what}: not within {seconds} s")
-            return False
-        time.sleep(0.1)
-    return True
+    good = in_time(seconds, true)
+    check(good, f"{what}: not within {seconds} s")
+    return good
 
 
 # ---- The author's desk -----------------------------------------------------------------------------------------------
@@ -196,53 +190,11 @@ class Device:
 
 # ---- The server ------------------------------------------------------------------------------------------------------
 
-class Place:
-    """godwitd and its broker, in a folder; ended by their process ids."""
-
-    def __init__(self):
-        self.port = free_ports(6)
-        run("godwit", "server", "init", "srv", "--name", "localhost", "--device-ca", "device-ca", "--trust",
-            "trust.cose", "--address", "127.0.0.1", "--port", self.port, "--profile", "demo")
-        conf = Path("srv/godwitd.conf")
-        conf.write_text(conf.read_text().replace("#next_look = 3600", f"next_look = {POLL}"))
-        self.url, self.broker = f"https://localhost:{self.port}", Mosquitto("srv")
-        self.mqtt = f"127.0.0.1:{self.port + 4}"
-
-    def start(self):
-        self.broker.start()
-        with open("godwitd.log", "w") as log:
-            self.process = subprocess.Popen([BIN / "godwitd", "srv/godwitd.conf"], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log)
-        until(20, "godwitd is ready", lambda: "broker-connected" in Path("godwitd.log").read_text())
-
-    def stop(self):
-        self.broker.stop()
-        self.process.terminate()
-        check(self.process.wait(timeout=30) == 0, "godwitd ended well")
+class Shown(Place):
+    """godwitd and its broker; what is asked of them is shown."""
 
     def admin(self, *command, show=True):
         return run("godwit", *command, show=show)
-
-    def admin_url(self):
-        text = (Path(os.environ["XDG_CONFIG_HOME"]) / "godwit/profiles.ini").read_text()
-        return "https://localhost:" + text.split("https://localhost:")[1].split()[0]
-
-    def devices(self):
-        return {d["id"]: d for d in json.loads(self.admin("device", "list", "--json", show=False))}
-
-    def reports(self, device):
-        import sqlite3
-        with sqlite3.connect("file:srv/data/godwit.db?mode=ro", uri=True) as db:
-            rows = db.execute("SELECT counter, cose FROM report WHERE device = ? ORDER BY counter", (device,))
-            return rows.fetchall()
-
-
-def own_key(name):
-    """The public key in a device's certificate, which vouches for its reports."""
-    pem = subprocess.run(["openssl", "x509", "-in", f"made/{name}.pem", "-pubkey", "-noout"], check=True,
-                         capture_output=True, text=True).stdout
-    Path(f"{name}-own.pem").write_text(pem)
-    return f"{name}-own.pem"
 
 
 def false_servers():
@@ -293,14 +245,14 @@ def story(work):
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(Device.make, devices))
     say("\n3. The distribution server: its folder, certificates, broker and first token.")
-    place = Place()
+    place = Shown("srv", "trust.cose", profile="demo", next_look=POLL)
     place.start()
     try:
         serve(place, devices, begun)
     finally:
         for d in devices:
             d.stop()
-        place.stop()
+        check(place.stop() == 0, "godwitd ended well")
     return devices, place
 
 
@@ -329,7 +281,7 @@ def notified(place, by_name):
     say("\n4. Release 1.1.0 is published and rolled out. The broker tells the devices: there is something.")
     good = ["dev1", "dev2", "dev3", "dev4"]
     time.sleep(1.5)  # until they have subscribed
-    digest = place.admin("release", "publish", "rel-1.1.0", "--to", place.admin_url()).strip()
+    digest = place.admin("release", "publish", "rel-1.1.0", "--to", place.admin_url).strip()
     for line in place.admin("rollout", "plan", digest, "--tag", "field").splitlines():
         say("    " + line)
     told = time.monotonic()
@@ -362,7 +314,7 @@ def by_poll(place, by_name):
         by_name[name].start(place.url, *OFFER, interval="5")
     place.admin("device", "set", "dev8", "--enabled", "yes")
     release("1.2.0", "1.2.0.bin", "--delta-from", "rel-1.1.0", "--with", "group.pem")
-    digest = place.admin("release", "publish", "rel-1.2.0", "--to", place.admin_url()).strip()
+    digest = place.admin("release", "publish", "rel-1.2.0", "--to", place.admin_url).strip()
     name = place.admin("rollout", "start", digest, "--tag", "field", "--name", "mended").strip()
     until(60, "all devices run 1.2.0", lambda: reported(place, "1.2.0", STORIES))
     for line in place.admin("rollout", "status", name).splitlines():
@@ -375,20 +327,16 @@ def settle(place, devices, begun):
     seen = place.devices()
     for d in devices:
         d.stop()
-        stored = place.reports(d.name)
-        verified = []
-        for counter, cose in stored:
-            Path("report.cose").write_bytes(cose)
-            verified.append(json.loads(run("godwit", "report", "verify", "report.cose", "--own-key", own_key(d.name),
-                                           "--json", show=False)))
-            check(verified[-1]["counter"] == counter, f"{d.name}: counter of a report")
+        stored, own_key = place.reports(d.name), public_key(f"made/{d.name}.pem", f"{d.name}-own.pem")
+        proven = [verified(cose, own_key) for _, cose in stored]
+        check([r["counter"] for r in proven] == [c for c, _ in stored], f"{d.name}: counters of its reports")
         told = d.reasons()
         kept = max((e["b"] for e in d.events("PLAN")), default=0)
         check(d.version() == "1.2.0" == seen[d.name]["version"], f"{d.name} runs {d.version()}, the server says "
                                                                 f"{seen[d.name]['version']}")
         check({e["a"] for e in d.events("REPORTED")} <= {c for c, _ in stored} or d.name in ("dev6", "dev7"),
               f"{d.name}: a report was acknowledged and is not stored")
-        check(bool(verified) and verified[-1]["state"] == "CONFIRMED", f"{d.name}: its last report")
+        check(bool(proven) and proven[-1]["state"] == "CONFIRMED", f"{d.name}: its last report")
         check(d.name != "dev3" or kept > 0, "dev3 kept nothing of what it had")
         say(f"   {d.name:<7} {d.story:<37} {d.version():<6} {','.join(sorted(told)) or '-':<28} {len(stored):>5} "
             f"{kept:>7}")
@@ -403,7 +351,7 @@ def play(place, devices):
     say("\nNow you: 1.3.0 rolls out to all eight. Press a number to pull that device's plug, q to end.")
     place.start()
     release("1.3.0", "1.3.0.bin", show=False)
-    digest = place.admin("release", "publish", "rel-1.3.0", "--to", place.admin_url(), show=False).strip()
+    digest = place.admin("release", "publish", "rel-1.3.0", "--to", place.admin_url, show=False).strip()
     for d in devices:
         d.start(place.url, *OFFER, "--mqtt", place.mqtt, "--chunk", "4096")
     place.admin("rollout", "start", digest, "--tag", "field", "--name", "yours", show=False)

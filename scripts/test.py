@@ -104,7 +104,7 @@ class Suite:
 
     def count_exit(self, text):
         self.passed = 0 if self.failed else 1  # run() turns it round on a bad exit code
-        said = r"^(?:powercut|powercut-qemu|demo-qemu|demo-static|demo|mutants|bench|bench-agent|fuzz|lint): (.*)"
+        said = r"^(?:powercut(?:-qemu)?|demo(?:-\w+)?|mutants|bench(?:-\w+)?|soak-qemu|fuzz|lint): (.*)"
         verdicts = re.findall(said, text, re.M)
         self.note = self.note or (verdicts[-1] if verdicts else "")
 
@@ -183,14 +183,16 @@ def threads():
 
 
 def tier_ci():
-    gates = ("lint", "size", "stack", "cov", "demo", "demo-static", "demo-desk", "demo-qemu", "measure-rv32", "help")
+    gates = ("lint", "size", "stack", "cov", "demo", "demo-static", "demo-desk", "demo-qemu", "demo-serial",
+             "measure-rv32", "help")
     return [*quick(), build("host"), build("host-clang"), *(make(t) for t in gates),
             make("powercut-qemu", 900, "SAMPLE=24")]
 
 
 def tier_full():
     return [*tier_ci(), *threads(), *on_targets(), make("powercut"), make("powercut-qemu", 3600), make("mutants", 3600),
-            make("fuzz", 3600), make("bench"), make("bench-agent"), make("bench-server")]
+            make("fuzz", 3600), make("soak-qemu", 3600), make("bench"), make("bench-agent"), make("bench-boards"),
+            make("bench-server")]
 
 
 def tier_cov():

@@ -450,8 +450,7 @@ def main():
     s.good = s.pki.server("server")
     for part in chosen:
         part(s)
-    print(f"{s.passed} passed, {s.failed} failed")
-    return 1 if s.failed else 0
+    return s.close()
 
 
 if __name__ == "__main__":

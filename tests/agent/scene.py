@@ -4,32 +4,24 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests/web"), str(ROOT / "tests/netfaults")]
 from pki import Pki  # noqa: E402
+from place import BIN, Score  # noqa: E402
+from place import run as godwit  # noqa: E402
 
-BIN = Path(os.environ.get("GODWIT_BIN", ROOT / "build/host/bin")).resolve()
 CLASS = ["--vendor", "example.com", "--class", "sensor-c3"]
 FRAME = 1024
 IMAGE = 20_000
 
 
-def godwit(*command):
-    command = [str(c) for c in command]
-    done = subprocess.run([BIN / command[0], *command[1:]], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.returncode}: {done.stdout}{done.stderr}")
-    return done.stdout
-
-
-class Scene:
+class Scene(Score):
     """Everything in one folder, the working directory. Counts what holds."""
 
     def __init__(self):
-        self.passed, self.failed, self.lock = 0, 0, threading.Lock()
+        super().__init__()
         self.pki = Pki("pki")
         for name in ("root1", "root2", "author", "distributor", "group", "own", "mallory"):
             godwit("godwit", "key", "new", f"{name}.pem")
@@ -73,14 +65,6 @@ class Scene:
         godwit("godwit-device", "install", folder, first)
         godwit("godwit-device", "boot", folder, "--cause", "software")
         godwit("godwit-device", "confirm", folder)
-
-    def holds(self, what, true, detail=""):
-        with self.lock:
-            self.passed += bool(true)
-            self.failed += not true
-            if not true:
-                print(f"FAILED: {what}\n{detail}", flush=True)
-        return true
 
 
 class Device:

@@ -100,8 +100,7 @@ def main():
     text = server.log.read_text()
     t.holds("no bug is in the log", " bug " not in text and "Sanitizer" not in text, text[-3000:])
     t.holds("no secret is in the log", not any(token in text for token in server.tokens.values()))
-    print(f"{t.passed} passed, {t.failed} failed")
-    return 1 if t.failed else 0
+    return t.close()
 
 
 if __name__ == "__main__":

@@ -8,43 +8,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/web"))
-from pki import Pki  # noqa: E402
+from pki import Pki  # noqa: E402,F401
+from place import BIN, Score  # noqa: E402,F401
+from place import run as godwit  # noqa: E402
 
-BIN = Path(os.environ.get("GODWIT_BIN", ROOT / "build/host-asan/bin")).resolve()
 ROLES = ["none", "viewer", "publisher", "operator", "admin"]
 CLASS = ["--vendor", "example.com", "--class", "sensor-c3"]
 FRAME = 1024
-
-
-def godwit(*command):
-    command = [str(c) for c in command]
-    done = subprocess.run([BIN / command[0], *command[1:]], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.returncode}: {done.stdout}{done.stderr}")
-    return done.stdout
-
-
-class Score:
-    def __init__(self):
-        self.passed = self.failed = 0
-        self.lock = threading.Lock()
-
-    def holds(self, what, true, detail=""):
-        with self.lock:
-            self.passed += bool(true)
-            self.failed += not true
-        if not true:
-            print(f"FAILED: {what}: {detail}", flush=True)
-        return bool(true)
-
-    def equal(self, what, got, expected):
-        return self.holds(what, got == expected, f"got {got!r}, expected {expected!r}")
 
 
 class Keys:

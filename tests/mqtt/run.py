@@ -24,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests/agent"), str(ROOT / "tests/web"), str(ROOT / "tests/netfaults")]
 from mosquitto import Client, Mosquitto, free_ports  # noqa: E402
+from place import run, until  # noqa: E402
 from scene import BIN, CLASS, Scene, godwit  # noqa: E402
 from server import FaultServer  # noqa: E402
 
@@ -34,15 +35,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID  # noqa: E402
 
 SERVER = ("srv/ca/ca.pem", "srv/tls/godwitd.pem", "srv/tls/godwitd.key")
 DAY = 86400
-
-
-def until(seconds, true):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.1)
-    return bool(true())
 
 
 class Place:
@@ -448,10 +440,7 @@ def godwitd(s, p):
 # ---- All of it -------------------------------------------------------------------------------------------------------
 
 def admin(*command, code=0):
-    done = subprocess.run([str(c) for c in (BIN / "godwit", *command)], capture_output=True, text=True, timeout=120)
-    if done.returncode != code:
-        raise RuntimeError(f"{command}: {done.returncode}: {done.stdout}{done.stderr}")
-    return done.stdout
+    return run("godwit", *command, code=code)
 
 
 def open_tokens(p):
@@ -575,8 +564,7 @@ def main():
         before = time.monotonic()
         parts[name](s, p)
         print(f"{name}: {time.monotonic() - before:.1f} s", flush=True)
-    print(f"{s.passed} passed, {s.failed} failed")
-    return 1 if s.failed else 0
+    return s.close()
 
 
 if __name__ == "__main__":

@@ -29,23 +29,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests/web")]
 from mosquitto import Mosquitto, free_ports  # noqa: E402
+from place import BIN, Score, ended  # noqa: E402
 
-BIN = Path(os.environ.get("GODWIT_BIN", ROOT / "build/host/bin")).resolve()
 ROOTS = ["--vendor", "example.com", "--class", "sensor-c3", "--root", "root1.pub.pem", "--root", "root2.pub.pem"]
-passed = failed = 0
-
-
-def holds(what, true, detail=""):
-    global passed, failed
-    passed += bool(true)
-    failed += not true
-    if not true:
-        print(f"FAILED: {what}\n{detail}", flush=True)
+score = Score()
+holds = score.holds
 
 
 def run(*command, code=0, says=None):
-    done = subprocess.run([str(c) for c in (BIN / "godwit", *command)], capture_output=True, text=True, timeout=120,
-                          stdin=subprocess.DEVNULL)
+    done = ended("godwit", *command)
     what = " ".join(map(str, command))
     holds(f"exit code {code} of {what}", done.returncode == code, done.stdout + done.stderr)
     if says:
@@ -396,8 +388,7 @@ def main():
         before = time.monotonic()
         parts[name]()
         print(f"{name}: {time.monotonic() - before:.1f} s", flush=True)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return score.close()
 
 
 if __name__ == "__main__":

@@ -1,20 +1,22 @@
 #!/usr/bin/python3
 """The emulated board (ports/qemu-rv32): runs a unit that `godwit device provision --board qemu-rv32` made.
 
-    tests/qemu/board.py run UNIT [--tcp PORT] [--console FILE]
+    tests/qemu/board.py run UNIT [--tcp PORT] [--console FILE] [--net | --allow PORT] [--pcap FILE] [--rtc TIME]
     tests/qemu/board.py expect FILE PATTERN [--seconds N]
 
 For people (scripts/board.sh): console on the terminal (Ctrl-A X ends it), or a line for `godwit push --tcp`.
 
 For tests, class Board: starts the emulator on a unit's files, waits for lines on the console, resets by what the unit
 does, kills by its own pid, collects the exit code. The serial line listens on a TCP port of its own on 127.0.0.1; all
-that the board says goes to a file too, whoever listens. What it keeps true: one emulator on a unit's files at a time
-(QEMU itself takes no lock); a Board that is left is dead.
+that the board says goes to a file too, whoever listens. With a Net it has a network card, and reaches the servers that
+are named there, through links that fail on demand (tests/netfaults/link.py), and nothing else. What it keeps true: one
+emulator on a unit's files at a time (QEMU itself takes no lock); a Board that is left is dead.
 """
 import argparse
 import fcntl
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -22,6 +24,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+LINK = Path(__file__).resolve().parent.parent / "netfaults/link.py"
+sys.path.insert(0, str(LINK.parent))
+from link import Link  # noqa: E402
 
 QEMU = os.environ.get("QEMU_RISCV32", "qemu-system-riscv32")
 PARAMETERS = 0x80063F00  # board.h, BOARD_PARAMETERS
@@ -44,7 +50,39 @@ def locked(unit):
     return file
 
 
-def command(unit, serial, bank1=None, parameters=None):
+class Net:
+    """A network card, and whom the board reaches: servers on this PC, name -> port, each at 10.0.2.2:port for it; or
+    name -> (its port for the board, its port here). One link.py for each connection, with its files in `folder`;
+    net.https is the Link of the server "https"."""
+
+    def __init__(self, folder, pcap=None, **servers):
+        self.folder, self.pcap, self.servers = Path(folder).resolve(), pcap, servers
+        for name in servers:
+            setattr(self, name, Link(self.folder, name))
+
+    def options(self):
+        user = "user,id=n0,restrict=on,host=10.0.2.1"
+        for name, port in self.servers.items():
+            port, here = port if isinstance(port, tuple) else (port, port)
+            relay = " ".join(shlex.quote(str(word)) for word in (sys.executable, "-S", LINK, self.folder, name, here))
+            user += f",guestfwd=tcp:10.0.2.2:{port}-cmd:{relay.replace(',', ',,')}"
+        return card(user, self.pcap)
+
+
+def card(netdev, pcap=None):
+    """Options for a network card; `pcap`: a file for all that it sends and receives."""
+    line = ["-netdev", netdev, "-device", "virtio-net-device,netdev=n0"]
+    return line + (["-object", f"filter-dump,id=dump,netdev=n0,file={pcap}"] if pcap else [])
+
+
+def clock(rtc, icount):
+    """`rtc`: what the clock says at the start, such as 2040-01-01T00:00:00. `icount`: time passes by instructions."""
+    line = ["-icount", "shift=3,sleep=off"] if icount else []
+    rtc = f"base={rtc or 'utc'}" + (",clock=vm" if icount else "")
+    return [*line, "-rtc", rtc]
+
+
+def command(unit, serial, bank1=None, parameters=None, more=()):
     """QEMU's command line. `bank1` replaces the options after `-drive if=pflash,unit=1,`."""
     unit = Path(unit)
     line = [QEMU, "-M", "virt", "-cpu", "lowrisc-ibex", "-m", "400K", "-bios", "none", "-nodefaults", "-display",
@@ -55,7 +93,7 @@ def command(unit, serial, bank1=None, parameters=None):
             "-device", "virtio-rng-device,rng=r0", "-device", "i6300esb", "-action", "watchdog=reset"]
     if parameters:
         line += ["-device", f"loader,file={parameters},addr={PARAMETERS:#x},force-raw=on"]
-    return line
+    return [*line, *more]
 
 
 def copy_unit(source, target):
@@ -90,8 +128,8 @@ class Text:
 class Board:
     """An emulator on a unit's files; use it with `with`."""
 
-    def __init__(self, unit, bank1=None, parameters=None):
-        self.unit = Path(unit)
+    def __init__(self, unit, bank1=None, parameters=None, net=None, rtc=None, icount=False):
+        self.unit, self.net, self.rtc, self.icount = Path(unit), net, rtc, icount
         self.work = Path(tempfile.mkdtemp(prefix="godwit-board-"))
         self.console = self.work / "console"
         self.console.touch()
@@ -114,7 +152,8 @@ class Board:
         line = (f"socket,id=line,fd={listener.fileno()},server=on,wait=off,nodelay=on,"
                 f"logfile={self.console},logappend=on")
         serial = ["-chardev", line, "-serial", "chardev:line"]
-        self.process = subprocess.Popen(command(self.unit, serial, **self.options), stdin=subprocess.DEVNULL,
+        more = [*(self.net.options() if self.net else []), *clock(self.rtc, self.icount)]
+        self.process = subprocess.Popen(command(self.unit, serial, more=more, **self.options), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=open(self.work / "stderr", "wb"),
                                         pass_fds=[listener.fileno(), lock])
         listener.close()
@@ -152,9 +191,21 @@ class Board:
                 raise Dead(f"{why}, waiting for {pattern!r}\n{self.tail()}")
             time.sleep(0.01)
 
-    def tail(self, lines=12):
+    def expect_all(self, *patterns, seconds=20, forbid=None):
+        """Waits for all of these, in any order. Returns the matches."""
+        start, found, furthest = self.at, [], self.at
+        for pattern in patterns:
+            self.at = start
+            found.append(self.expect(pattern, seconds, forbid))
+            furthest = max(furthest, self.at)
+        self.at = furthest
+        return found
+
+    def tail(self, lines=16):
+        """What it said last, but for the temperatures."""
         errors = (self.work / "stderr").read_text(errors="replace")
-        return "\n".join("    | " + line for line in (self.text() + errors).splitlines()[-lines:])
+        said = [line for line in (self.text() + errors).splitlines() if not line.startswith("temperature ")]
+        return "\n".join("    | " + line for line in said[-lines:])
 
     def send(self, text):
         """Types on the console. Nobody else may be on the line then (`godwit push` is, while it runs)."""
@@ -212,12 +263,21 @@ class Board:
         shutil.rmtree(self.work, ignore_errors=True)
 
 
+def people_net(options):
+    """QEMU's options for what was asked for."""
+    if options.allow:
+        folder = options.links or tempfile.mkdtemp(prefix="godwit-links-")
+        return Net(folder, options.pcap, **{f"port{port}": port for port in options.allow}).options()
+    return card("user,id=n0", options.pcap) if options.net else []
+
+
 def run(options):
     """Becomes the emulator, so that whoever started this has its pid."""
     unit = Path(options.unit)
     if not (unit / "board.json").exists():
         sys.exit(f"board: {unit} is no unit; make one: godwit device provision --board qemu-rv32 ...")
     locked(unit)
+    net = people_net(options)
     kind = "stdio,id=line,mux=on,signal=off"
     if options.tcp is not None:
         listener = socket.create_server(("127.0.0.1", options.tcp))
@@ -225,7 +285,7 @@ def run(options):
         kind = f"socket,id=line,fd={listener.fileno()},server=on,wait=off,nodelay=on"
         print(f"board: serial line on 127.0.0.1:{listener.getsockname()[1]}", flush=True)
     log = f",logfile={options.console},logappend=on" if options.console else ""
-    line = command(unit, ["-chardev", kind + log, "-serial", "chardev:line"])
+    line = command(unit, ["-chardev", kind + log, "-serial", "chardev:line"], more=net + clock(options.rtc, False))
     try:
         os.execvp(line[0], line)
     except FileNotFoundError:
@@ -259,6 +319,14 @@ def main():
     verb.add_argument("--tcp", type=int, metavar="PORT", help="serial line on 127.0.0.1:PORT (0: any, and said) "
                       "instead of the terminal")
     verb.add_argument("--console", metavar="FILE", help="append all that the board says to FILE")
+    verb.add_argument("--net", action="store_true", help="a network card: it reaches whatever this PC reaches; "
+                      "127.0.0.1 of this PC is 10.0.2.2")
+    verb.add_argument("--allow", type=int, action="append", metavar="PORT", help="a network card, and of this PC that "
+                      "port alone (may repeat)")
+    verb.add_argument("--links", metavar="DIR", default=None, help="for --allow: folder of counts and faults "
+                      "(tests/netfaults/link.py); a temporary one if not given")
+    verb.add_argument("--pcap", metavar="FILE", help="keep all that goes over the network card")
+    verb.add_argument("--rtc", metavar="TIME", help="what its clock says at the start, such as 2040-01-01T00:00:00")
     verb.set_defaults(act=run)
     verb = verbs.add_parser("expect", help="wait for a line in a console file")
     verb.add_argument("console", metavar="FILE")

@@ -18,25 +18,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests/web"), str(ROOT / "tests/rest")]
 from pki import Pki  # noqa: E402
+from place import BIN, Score, ended  # noqa: E402
 from stub import Stub  # noqa: E402
 
-BIN = Path(os.environ.get("GODWIT_BIN", ROOT / "build/host/bin")).resolve()
 TOKEN = "gwa_the_token_of_this_test"
-passed = failed = 0
-
-
-def holds(what, true, detail=""):
-    global passed, failed
-    passed += bool(true)
-    failed += not true
-    if not true:
-        print(f"FAILED: {what}\n{detail}", flush=True)
+score = Score()
+holds = score.holds
 
 
 def run(*command, code=0, env=None, program="godwit"):
     """stdout; checks the exit code, and that no secret is told."""
-    done = subprocess.run([str(c) for c in (BIN / program, *command)], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL)
+    done = ended(program, *command, env=env)
     run.err = done.stderr
     holds(f"exit code {code} of {' '.join(map(str, command))}", done.returncode == code, done.stdout + done.stderr)
     holds("the token is not shown", TOKEN not in done.stdout + done.stderr)
@@ -302,8 +294,7 @@ def main():
     run("class", "list", code=3)
     holds("no server: says what to look at", "server check" in run.err, run.err)
     pages()
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return score.close()
 
 
 if __name__ == "__main__":

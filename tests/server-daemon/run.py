@@ -16,11 +16,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "server-http"), str(HERE.parent / "web")]
 from pki import Pki  # noqa: E402
-from server import Client, Score, client_context  # noqa: E402
+from place import Score  # noqa: E402
+from server import Client, client_context  # noqa: E402
 
 TMP, GODWITD = Path(os.environ["GODWIT_TMP"]), Path(os.environ["GODWIT_BIN"]) / "godwitd"
 score = Score()
-check, equal = score.check, score.equal
+check, equal = score.holds, score.equal
 
 
 class Daemon:
@@ -273,8 +274,7 @@ def main():
                 test(*[pki] * test.__code__.co_argcount)
             except Exception as error:  # noqa: BLE001
                 check(name, False, repr(error))
-    print(f"{score.passed} passed, {score.failed} failed")
-    return 1 if score.failed else 0
+    return score.close()
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "web")]
 from pki import Pki  # noqa: E402
-from server import Client, Score, Toy, client_context  # noqa: E402
+from place import Score  # noqa: E402
+from server import Client, Toy, client_context  # noqa: E402
 
 TMP = Path(os.environ["GODWIT_TMP"])
 score = Score()
-check, equal = score.check, score.equal
+check, equal = score.holds, score.equal
 VIEWER, ADMIN = "Authorization: Bearer viewer-0123456789", "Authorization: Bearer admin-0123456789"
 PLAIN = "payloads=127.0.0.1:0"
 DATA = os.urandom(1 << 20)
@@ -579,8 +580,7 @@ def main():
             except Exception as error:  # noqa: BLE001
                 check(name, False, repr(error))
             print(f"{name} {time.monotonic() - began:.1f} s", flush=True)
-    print(f"{score.passed} passed, {score.failed} failed")
-    return 1 if score.failed else 0
+    return score.close()
 
 
 if __name__ == "__main__":

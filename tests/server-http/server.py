@@ -126,18 +126,3 @@ class Client:
         except TimeoutError:
             return False
         return True
-
-
-class Score:
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def check(self, name, good, what=""):
-        if good:
-            self.passed += 1
-        else:
-            self.failed += 1
-            print(f"FAILED: {name} {what}", flush=True)
-
-    def equal(self, name, got, expected):
-        self.check(name, got == expected, f"(got {got!r}, expected {expected!r})")

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The demo on a board: real firmware for RV32IMC in the emulator, from the factory on, updated over its serial line.
-# The plug is pulled in the middle; bad images are given up; a forged and an older release are refused; flash is wiped,
-# and the factory's recovery image takes a release again.
+# The demo on a board without a network: real firmware for RV32IMC in the emulator, from the factory on, updated over
+# its serial line. The plug is pulled in the middle; bad images are given up; a forged and an older release are refused;
+# flash is wiped, and the factory's recovery image takes a release again.
 #
-#   scripts/demo-qemu.sh [folder of the programs]
+#   scripts/demo_serial.sh [folder of the programs]
 #
 # Ends with a line that says that all went as told, or stops with a non-zero exit code at the first thing that did not.
 set -euo pipefail
@@ -21,7 +21,7 @@ started=$SECONDS
 
 say() { printf '\n%s\n' "$*"; }
 fail() {
-    printf 'demo-qemu: FAILED: %s\n' "$*"
+    printf 'demo-serial: FAILED: %s\n' "$*"
     exit 1
 }
 quiet() { "$@" >out 2>&1 || { cat out; fail "$*"; }; }
@@ -157,4 +157,4 @@ grep -q 'state: CONFIRMED' said || fail "the unit has no confirmed release"
 say "What happened:"
 for r in "${rows[@]}"; do printf '    %s\n' "$r"; done
 printf '\n%d seconds\n' $((SECONDS - started))
-printf 'demo-qemu: all went as told\n'
+printf 'demo-serial: all went as told\n'
