@@ -152,6 +152,12 @@ def seeds():
     return result
 
 
+def online_full():
+    """The suite `online` with every fault of the link."""
+    return Suite("online-full", [PYTHON, ROOT / "tests/online/run.py"], "closing", 900, alone=True,
+                 env={"GODWIT_BIN": str(ASAN / "bin"), "GODWIT_FULL": "1"})
+
+
 def make(target, seconds=1800, *arguments):
     return Suite(f"make {target}", ["make", "--no-print-directory", target, *arguments], "exit", seconds, alone=True)
 
@@ -186,13 +192,13 @@ def tier_ci():
     gates = ("lint", "size", "stack", "cov", "demo", "demo-static", "demo-desk", "demo-qemu", "demo-serial",
              "measure-rv32", "help")
     return [*quick(), build("host"), build("host-clang"), *(make(t) for t in gates),
-            make("powercut-qemu", 900, "SAMPLE=24")]
+            make("powercut-qemu", 900, "SAMPLE=16")]
 
 
 def tier_full():
-    return [*tier_ci(), *threads(), *on_targets(), make("powercut"), make("powercut-qemu", 3600), make("mutants", 3600),
-            make("fuzz", 3600), make("soak-qemu", 3600), make("bench"), make("bench-agent"), make("bench-boards"),
-            make("bench-server")]
+    return [*tier_ci(), *threads(), *on_targets(), online_full(), make("powercut"), make("powercut-qemu", 7200),
+            make("mutants", 3600), make("fuzz", 3600), make("soak-qemu", 3600), make("bench"),
+            make("bench-agent"), make("bench-boards"), make("bench-server")]
 
 
 def tier_cov():

@@ -89,11 +89,11 @@ def main():
             return 1
         finally:
             os.chdir("/")
-    confirmed = {r["release"] for r in reports if r["state"] == "CONFIRMED"}
+    confirmed = {r["release"]["sequence"] for r in reports if r["state"] == "CONFIRMED"}
     left = [r for r in reports if r["state"] == "LEFT"]
     print(f"soak-qemu: {options.updates} updates, {soak.kills} pulled plugs, {len(reports)} reports verified, of them "
           f"{len(confirmed)} releases confirmed and {len(left)} left; {time.monotonic() - begun:.0f} s")
-    return 0 if not left else 1
+    return 0 if not left and len(confirmed) > options.updates else 1
 
 
 if __name__ == "__main__":

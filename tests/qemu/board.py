@@ -173,7 +173,7 @@ class Board:
         self.filter.feed(data)
         return self.filter.text
 
-    def expect(self, pattern, seconds=20, forbid=None):
+    def expect(self, pattern, seconds=40, forbid=None):
         """Waits for text that matches, after what was expected before. Returns the match, or raises Dead."""
         end = time.monotonic() + seconds
         while True:
@@ -191,7 +191,7 @@ class Board:
                 raise Dead(f"{why}, waiting for {pattern!r}\n{self.tail()}")
             time.sleep(0.01)
 
-    def expect_all(self, *patterns, seconds=20, forbid=None):
+    def expect_all(self, *patterns, seconds=40, forbid=None):
         """Waits for all of these, in any order. Returns the matches."""
         start, found, furthest = self.at, [], self.at
         for pattern in patterns:
