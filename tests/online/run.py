@@ -22,7 +22,7 @@ sys.path[:0] = [str(HERE.parent / "qemu"), str(HERE.parent / "web"), str(HERE.pa
 from board import Board, Dead, Net  # noqa: E402
 from pki import Pki  # noqa: E402
 from place import Failed, Score, until  # noqa: E402
-from scene import STATIC, Online, firmware, godwit, short_lived_twin  # noqa: E402
+from scene import STATIC, Online, Scene, firmware, godwit, short_lived_twin  # noqa: E402
 from server import FaultServer  # noqa: E402
 
 FULL = os.environ.get("GODWIT_FULL")
@@ -144,6 +144,31 @@ def wire(world, link, before):
           f"{data}, handshakes {handshake} bytes besides; at most {bound}", flush=True)
     holds("TCP payload is bounded", sum(data) <= bound, mine)
     equal("one connection for the update, one to confirm", len(mine), 2)
+
+
+@first
+def the_work_goes_on(world):
+    """A whole image over HTTPS, with the broker's connection beside it, on a board as slow as a real one: its own work
+    is not late, and memory is as promised."""
+    with world.board("b-work", world.first, world.settings(poll=3600), icount=True) as board:
+        connected(board)
+        world.roll_out(world.large, "b-work")
+        board.expect(r"update begins: \d{6} bytes", 60)
+        board.expect(r"update done: ", 180)
+        gap, step, lost = map(int, board.expect(r"readings: \d+, longest gap (\d+) us beyond the period, longest step "
+                                                r"(\d+) us, lost (\d+)\n").groups())
+        found = board.expect(r"memory: TLS heap (\d+), stack (\d+) of (\d+), pbufs (\d+) of (\d+), lwIP heap (\d+) of "
+                             r"(\d+), refused (\d+)\n")
+        heap, stack, room, pbufs, pool, used, size, refused = map(int, found.groups())
+        starts(board, r"2\.0", "B", "TRYING")
+    print(f"at 125 million instructions a second: a reading was late by {gap} us at most, the loop's longest step took "
+          f"{step} us\n{found.group(0).strip()}", flush=True)
+    holds("no reading is late by 20 ms", gap <= 20_000, gap)
+    equal("no reading is lost", lost, 0)
+    holds("the watchdog has time", step <= 3_000_000, step)
+    holds("TLS takes at most 40 KB of heap", 20_000 < heap <= 40 * 1024, heap)
+    holds("a third of the stack is left", 1000 < stack <= room * 2 // 3, (stack, room))
+    holds("pools are large enough", refused == 0 and pbufs < pool and used < size, found.group(0))
 
 
 @first
@@ -321,6 +346,25 @@ def a_static_repository(world):
             updates(board, r"1\.1")
         asked = [r for r in server.requests if "/payloads/" in r.path]
         holds("one range, on the look's connection", len({r.connection for r in asked}) == 1, server.requests)
+
+
+@later
+def a_wiped_board_comes_back(world):
+    """All that the board can write is gone, trust bundle and all. The factory's image looks without trust in the server,
+    as its settings allow, for an offer that brings the bundle; and takes the release."""
+    folder, tls = world / "www-wiped", world.place.folder / "tls"
+    godwit("release", "publish", world.fixed, "--to", folder, "--trust", world / "trust-ca.cose", "--offer-trust")
+    with FaultServer(folder, tls / "server.pem", tls / "server.key") as server:
+        settings = world.settings("offer = static", f"poll = {POLL}", "anonymous_after = 1", server=server.url, mqtt="")
+        unit = Scene.unit(world, "wiped", world.first, settings, "trust-ca.cose")
+        with open(unit / "bank1.bin", "r+b") as file:
+            file.write(b"\xff" * 384 * 4096)
+        with Board(unit, net=Net(world / "wiped.links", https=server.port)) as board:
+            board.expect(r"boot: starts factory, recovery\n")
+            board.expect(r"recovery looks for a release at its server\n")
+            board.expect(r"looks, without trust in the server\n", 60)
+            board.expect(r"trust bundle taken\n")
+            updates(board, r"1\.1", r"\w")
 
 
 # ---- Faults of the link ----------------------------------------------------------------------------------------------

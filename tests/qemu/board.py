@@ -76,8 +76,9 @@ def card(netdev, pcap=None):
 
 
 def clock(rtc, icount):
-    """`rtc`: what the clock says at the start, such as 2040-01-01T00:00:00. `icount`: time passes by instructions."""
-    line = ["-icount", "shift=3,sleep=off"] if icount else []
+    """`rtc`: what the clock says at the start, such as 2040-01-01T00:00:00. `icount`: time passes by instructions, 125
+    million a second, as on the part that this board stands for; while it sleeps, as it does here."""
+    line = ["-icount", "shift=3,sleep=on"] if icount else []
     rtc = f"base={rtc or 'utc'}" + (",clock=vm" if icount else "")
     return [*line, "-rtc", rtc]
 
