@@ -350,8 +350,8 @@ def a_static_repository(world):
 
 @later
 def a_wiped_board_comes_back(world):
-    """All that the board can write is gone, trust bundle and all. The factory's image looks without trust in the server,
-    as its settings allow, for an offer that brings the bundle; and takes the release."""
+    """All that the board can write is gone, trust bundle and all. The factory's image looks without trust in the
+    server, as its settings allow, for an offer that brings the bundle; and takes the release."""
     folder, tls = world / "www-wiped", world.place.folder / "tls"
     godwit("release", "publish", world.fixed, "--to", folder, "--trust", world / "trust-ca.cose", "--offer-trust")
     with FaultServer(folder, tls / "server.pem", tls / "server.key") as server:
