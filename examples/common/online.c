@@ -168,9 +168,11 @@ static bool broker_is_there(void *ctx)
     return gwl_mqtt_connected(&mqtt);
 }
 
-/* The broker's certificate is judged by what the server's is judged by. A connection that stands stays. */
+/* The broker's certificate is judged by what the server's is judged by; a connection that another bundle allowed ends. */
 static int trust_broker(void *ctx, const struct gw_transport_trust *trust)
 {
+    static uint32_t version; /* of the bundle that was told last */
+    uint32_t told = trust->trust != NULL ? trust->trust->version : 0;
     const struct gwc_secure *s = gwc_tls_secure(mqtt_tls);
     uint8_t pins[GWC_PINS_MAX][GW_DIGEST_SIZE];
     struct gwc_trusted trusted;
@@ -178,6 +180,10 @@ static int trust_broker(void *ctx, const struct gw_transport_trust *trust)
 
     (void)ctx;
     err = err == GW_OK ? s->trust(s->stream.ctx, &trusted) : err;
+    if (err != GW_OK || told != version) {
+        gwl_mqtt_close(&mqtt);
+    }
+    version = told;
     told_trust = err == GW_OK;
     return err;
 }
