@@ -168,7 +168,7 @@ static bool broker_is_there(void *ctx)
     return gwl_mqtt_connected(&mqtt);
 }
 
-/* The broker's certificate is judged by what the server's is judged by; a connection that another bundle allowed ends. */
+/* The broker's certificate is judged as the server's is; a connection that another bundle allowed ends. */
 static int trust_broker(void *ctx, const struct gw_transport_trust *trust)
 {
     static uint32_t version; /* of the bundle that was told last */

@@ -1,24 +1,9 @@
 /*
- * tls_small_algorithms.h - algorithms and keys of the small profile: those of ports/crypto/config/psa_algorithms.h, and
- * what certificates and TLS 1.2 need beyond them.
+ * tls_small_algorithms.h - algorithms and keys of the small profile: those of the tiny one, RSA, and longer hashes.
  */
-#define PSA_WANT_ALG_SHA_256 1
+#include "tls_tiny_algorithms.h"
 #define PSA_WANT_ALG_SHA_384 1
 #define PSA_WANT_ALG_SHA_512 1
-#define PSA_WANT_ALG_HMAC 1
-#define PSA_WANT_ALG_ECDSA 1
-#define PSA_WANT_ALG_ECDH 1
 #define PSA_WANT_ALG_RSA_PSS 1
 #define PSA_WANT_ALG_RSA_PKCS1V15_SIGN 1
-#define PSA_WANT_ALG_CTR 1
-#define PSA_WANT_ALG_ECB_NO_PADDING 1
-#define PSA_WANT_ALG_GCM 1
-#define PSA_WANT_ECC_SECP_R1_256 1
-#define PSA_WANT_KEY_TYPE_AES 1
-#define PSA_WANT_KEY_TYPE_HMAC 1
-#define PSA_WANT_KEY_TYPE_ECC_PUBLIC_KEY 1
-#define PSA_WANT_KEY_TYPE_ECC_KEY_PAIR_BASIC 1
-#define PSA_WANT_KEY_TYPE_ECC_KEY_PAIR_IMPORT 1
-#define PSA_WANT_KEY_TYPE_ECC_KEY_PAIR_EXPORT 1
-#define PSA_WANT_KEY_TYPE_ECC_KEY_PAIR_GENERATE 1
 #define PSA_WANT_KEY_TYPE_RSA_PUBLIC_KEY 1
