@@ -5,8 +5,8 @@
 
 All are told at the same moment to take 1.1 in place of 1.0, as a delta (or with --full, all of it). Printed: the time
 from the start of the rollout to the last board that has confirmed, bytes on the wire of each (handshakes apart), and
-the longest time that a board's own work, a reading every 100 ms, was late meanwhile. The emulators share the PC's cores:
-times are theirs, not a board's. Exits with 1 when a board did not get there."""
+the longest time that a board's own work, a reading every 100 ms, was late meanwhile. The emulators share the PC's
+cores: times are theirs, not a board's. Exits with 1 when a board did not get there."""
 import argparse
 import os
 import statistics
