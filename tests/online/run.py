@@ -263,7 +263,7 @@ def a_forged_release(world):
             starts(board)
             board.expect(r"update refused: KEY_UNKNOWN: .*\n", 30, forbid="update begins")
             board.ask("version", r"\nsensor 1\.0\n")
-        holds("it is told", until(5, lambda: list((world / "forged-reports").iterdir())))
+            holds("it is told", until(20, lambda: list((world / "forged-reports").glob("*.cose"))))
 
 
 def does_not_look(world, name, reason, settings=None, trust="trust-ca.cose", **more):
