@@ -323,9 +323,10 @@ check "back to the factory image" 0 "starts slot factory" godwit-device boot dev
 # ---- Over a serial line ------------------------------------------------------------------------------------------
 # listens DEVICE OPTION...: the device listens on $line, in the background.
 listens() {
+    : > port.txt # or the one before is found
     godwit-device listen "$@" --tcp 127.0.0.1:0 --once > port.txt 2> listen.txt 9<&- &
     device=$!
-    for _ in $(seq 100); do grep -q listening port.txt && break; sleep 0.05; done
+    for _ in $(seq 200); do grep -q listening port.txt && break; sleep 0.05; done
     line=$(sed -n 's/listening on //p' port.txt)
 }
 ends() { local got=0; wait "$device" || got=$?; [ "$got" = "$1" ]; }
