@@ -187,9 +187,9 @@ def boot(case, unit, again, show=False):
             version, slot = found.group(1), found.group(2)
             if version not in ("1.0", "1.1") or slot not in "AB":
                 raise Dead(f"runs {found.group(0)!r}")
-            board.expect(r"temperature \S+ C\n", forbid=BAD)
-            if again:
+            if again: # at once: an update over the network may be through before the first temperature
                 complete(case, board, version, found.group(3))
+            board.expect(r"temperature \S+ C\n", forbid=BAD)
             board.ask("version", r"\nsensor 1\.[01]\n", forbid=BAD)
         finally:
             if show:
