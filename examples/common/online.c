@@ -445,7 +445,7 @@ void online_tell(void)
     number(", lwIP heap ", peak.heap);
     number(" of ", peak.heap_size);
     number(", refused ", peak.refused);
-    const struct gwc_tls_count none = { 0 }, *h = http_tls != NULL ? gwc_tls_count(http_tls) : &none;
+    const struct gwc_tls_count *h = gwc_tls_count(http_tls);
     number("\nwire: sent ", http_tcp.count.sent);
     number(", received ", http_tcp.count.received);
     number(", connections ", http_tcp.count.connections);

@@ -36,7 +36,7 @@ bool online_is_done(void);
 void online_stop(void);
 /* Called after each update, before the restart into it: for what the program has to say. */
 void online_on_end(void (*tell)(void));
-/* Lines on the console: what memory was used at most, and what went over the wire. */
+/* Lines on the console: what memory was used at most, and what went over the wire. After online_start() was true. */
 void online_tell(void);
 
 #endif

@@ -56,7 +56,9 @@ static void tell_readings(void)
     board_print(" us, lost ");
     board_print_number(samples_lost());
     board_print("\n");
-    online_tell();
+    if (online) {
+        online_tell();
+    }
 }
 
 /* ---- Console -------------------------------------------------------------------------------------------------- */

@@ -40,7 +40,7 @@ struct gwl_net_peak {
     uint32_t pbufs, pbuf_count; /* of the pool that frames come into */
     uint32_t refused;          /* allocations that failed, of all kinds */
 };
-void gwl_net_peak(struct gwl_net_peak *peak);
+void gwl_net_peak(struct gwl_net_peak *peak); /* after gwl_net_start(): before, lwIP has no pools */
 
 /* "10.0.2.15": 0: it is none. */
 uint32_t gwl_address(struct gw_span text);

@@ -59,6 +59,8 @@ def a_new_unit_runs_its_first_release(world):
         board.expect(r"sensor 1\.0\S* running from slot A, CONFIRMED, cause power")
         board.expect(r"temperature \S+ C\n")
         board.ask("version", r"\nsensor 1\.0\n")
+        board.ask("status", r"slot A CONFIRMED 1\.1000000\nslot B EMPTY\n(.*\n)*readings: \d+, longest gap", "boot: ")
+        board.expect(r"temperature \S+ C\n", forbid="boot: ")
 
 
 @test
