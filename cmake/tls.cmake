@@ -1,5 +1,5 @@
-# The TLS layer of boards (ports/tls): godwit-tls, with the full profile, and godwit-tls-small; on a board the crypto port on PSA as well. Each
-# brings a Mbed TLS of its own, from scripts/fetch-sources.sh; a program links one of them. Code by others is compiled without our warnings and
+# The TLS layer of boards (ports/tls): godwit-tls, with the full profile, godwit-tls-small, godwit-tls-tiny; on a board godwit-tls-board, with the
+# crypto port on PSA as well. Each brings a Mbed TLS of its own, from scripts/fetch-sources.sh; a program links one of them. Code by others is compiled without our warnings and
 # without sanitizers.
 
 execute_process(COMMAND ${CMAKE_SOURCE_DIR}/scripts/fetch-sources.sh mbedtls
