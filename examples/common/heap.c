@@ -33,9 +33,8 @@ static void *take(size_t count, size_t size)
 
 static void give_back(void *p)
 {
-    struct header *h = (struct header *)p - 1;
-
     if (p != NULL) {
+        struct header *h = (struct header *)p - 1;
         used -= h->size;
         free(h);
     }

@@ -327,10 +327,10 @@ bool online_start(const struct gw_device *dev, const struct gw_handover *boot, i
     device = dev;
     uint16_t port = read_broker();
     has_broker = port != 0;
-    int err = start_net();
-    err = err == GW_OK ? start_tls() : err;
+    int err = start_tls();
     err = err == GW_OK ? start_https() : err;
     err = err == GW_OK && has_broker ? start_broker(port) : err;
+    err = err == GW_OK ? start_net() : err; /* last: frames that nobody takes would end every wait */
     if (err != GW_OK) {
         console_error("network", err);
         return false;

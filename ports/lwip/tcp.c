@@ -57,7 +57,9 @@ static void on_found(const char *name, const ip_addr_t *address, void *arg)
 
     if (t->state == TCP_RESOLVING && strcmp(name, t->name) == 0) {
         t->address = address != NULL ? lwip_ntohl(ip_2_ip4(address)->addr) : 0;
-        t->state = t->address != 0 ? TCP_RESOLVING : TCP_FAILED;
+        if (t->address == 0) {
+            t->state = TCP_FAILED;
+        }
     }
 }
 
