@@ -30,7 +30,7 @@ if len(sys.argv) > 1:
 from place import BIN, Place, public_key, verified  # noqa: E402
 from place import run as program  # noqa: E402
 from place import until as in_time  # noqa: E402
-from server import FaultServer  # noqa: E402
+from server import impostor  # noqa: E402
 
 CLASS = ["--vendor", "example.com", "--class", "sensor-c3"]
 POLL = 12  # seconds between looks, as the server says; notifications are quicker
@@ -202,9 +202,7 @@ def false_servers():
     offers = {}
     for folder, version, trust in (("www-old", "0.9.0", "trust.cose"), ("www-forged", "9.9.0", "mallory.cose")):
         run("godwit", "release", "publish", f"rel-{version}", "--to", folder, "--trust", trust, show=False)
-        offer = next(Path(folder, "offers").iterdir()).name
-        offers[folder] = FaultServer(folder, "srv/tls/server.pem", "srv/tls/server.key", reports=f"{folder}-reports",
-                                     alias={"/device/v1/offer": f"/offers/{offer}"})
+        offers[folder] = impostor("srv/tls", folder, reports=f"{folder}-reports")
     return offers
 
 

@@ -31,7 +31,7 @@ from board import Board, Dead, Text  # noqa: E402
 from pki import Pki  # noqa: E402
 from place import Failed, until  # noqa: E402
 from scene import BOARD, Online, godwit  # noqa: E402
-from server import FaultServer  # noqa: E402
+from server import impostor  # noqa: E402
 
 POLL = 8         # seconds between looks, as the server says; notifications are quicker
 FRAME = 4096 + 32
@@ -117,11 +117,6 @@ class Screen:
     def run(self):
         while not self.stopping.wait(0.1):
             self.look()
-
-    def stop(self):
-        self.stopping.set()
-        self.thread.join()
-        self.look()
 
 
 def of_board(line, last):
@@ -270,19 +265,13 @@ def crashes(scene, fixed, units):
     command(scene, "rollout", "abort", rollout)
 
 
-def in_its_place(scene, folder):
-    """A web server with the server's own key, which offers to everybody what lies in a folder."""
-    offer, tls = next((folder / "offers").iterdir()).name, scene.place.folder / "tls"
-    return FaultServer(folder, tls / "server.pem", tls / "server.key", alias={"/device/v1/offer": f"/offers/{offer}"})
-
-
 def forged(scene, units):
     show.chapter("""4. Somebody takes over the server's address, with its TLS key, and offers 9.9 to board1, signed by
                  nobody who may. Then the server is itself again.""")
     release = scene.release("rel-9.9", "sensor-2.0", "9.9.9", "mallory")
     folder, trust = scene / "www-forged", scene.bundle("mallory.cose", 1, author="mallory")
     godwit("release", "publish", release, "--to", folder, "--trust", trust)
-    with in_its_place(scene, folder) as false:
+    with impostor(scene.place.folder / "tls", folder) as false:
         unit = units["board1"]
         unit.net.https.to(false.port)
         unit.sees(r"update refused: KEY_UNKNOWN", 40, "update begins")
@@ -313,7 +302,7 @@ def expired(scene, release, units):
     bundle = install_new_ca(scene)
     files = scene / "www-rescue"
     godwit("release", "publish", release, "--to", files, "--trust", bundle, "--offer-trust")
-    with in_its_place(scene, files) as server:
+    with impostor(scene.place.folder / "tls", files) as server:
         for unit in units.values():
             unit.net.https.to(server.port)
         for name in RESCUED:
@@ -377,7 +366,7 @@ def table(scene, units):
     for unit in units.values():
         unit.off()
         name, reports, flash = unit.name, scene.reports(unit.name), on_flash(scene, unit)
-        links = [c for c in unit.net.https.connections]
+        links = unit.net.https.connections
         handshakes = sum(c.up_handshake + c.down_handshake for c in links)
         wire = sum(c.up + c.down for c in links) - handshakes
         fetched, twice = payloads(unit)

@@ -8,6 +8,8 @@ import socket
 import ssl
 import threading
 
+from mosquitto import packet
+
 
 class Say:
     """`early` instead of CONNACK; `late` after SUBACK. `piece`: bytes in a TLS record, 0: all in one. `close`: ends the
@@ -16,15 +18,6 @@ class Say:
 
     def __init__(self, early=None, late=b"", piece=0, close=False):
         self.early, self.late, self.piece, self.close = early, late, piece, close
-
-
-def packet(kind, body):
-    length, n = b"", len(body)
-    while True:
-        length += bytes([n % 128 | (128 if n > 127 else 0)])
-        n //= 128
-        if not n:
-            return bytes([kind]) + length + body
 
 
 def publish(topic, data, kind=0x30):

@@ -21,8 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests/web"), str(ROOT / "tests/lwip")]
-from liar import Liar, Say, packet, publish  # noqa: E402
-from mosquitto import Mosquitto, free_ports  # noqa: E402
+from liar import Liar, Say, publish  # noqa: E402
+from mosquitto import Mosquitto, free_ports, packet  # noqa: E402
 from pki import CLIENT, Pki  # noqa: E402
 
 BIN = Path(os.environ.get("GODWIT_BIN", ROOT / "build/host/bin")).resolve()

@@ -22,10 +22,12 @@ sys.path[:0] = [str(ROOT / "tests/qemu"), str(ROOT / "tests/web"), str(ROOT / "t
 import board as boards  # noqa: E402
 import scene  # noqa: E402
 from pki import Pki  # noqa: E402
+from place import Score  # noqa: E402
 from server import FaultServer  # noqa: E402
 
 NAME = "updates.example.com"
 HERE = bytes([10, 0, 2, 2])  # this PC, as the board sees it
+score = Score()
 
 
 def alone():
@@ -146,7 +148,7 @@ def by_name(world, names, server):
         board.expect(r"update done")
         board.expect(r"sensor 1\.1 running from slot B, TRYING")
         board.expect(r"\nconfirmed\n")
-    check("the name was asked for", NAME in names.asked, names.asked)
+    score.holds("the name was asked for", NAME in names.asked, names.asked)
 
 
 def own_name_server(world, names, server):
@@ -154,7 +156,7 @@ def own_name_server(world, names, server):
     del names.asked[:]
     with world.board(server, "address = 10.0.2.15/24", "gateway = 10.0.2.2", "dns = 10.0.2.3") as board:
         board.expect(r"update done")
-    check("the settings' name server was asked", NAME in names.asked, names.asked)
+    score.holds("the settings' name server was asked", NAME in names.asked, names.asked)
 
 
 def answers_that_are_none(world, names, server):
@@ -166,7 +168,7 @@ def answers_that_are_none(world, names, server):
             board.expect(r"look failed: (TIMEOUT|TRANSPORT)", 60)
         names.truth = NameServer.answer
         board.expect(r"update done", 90)
-    check("it asked again and again", names.asked.count(NAME) >= 2, names.asked)
+    score.holds("it asked again and again", names.asked.count(NAME) >= 2, names.asked)
 
 
 def nobody(world, names, server):
@@ -181,16 +183,6 @@ def nobody(world, names, server):
         board.expect(r"update done", 90)
 
 
-passed = failed = 0
-
-
-def check(what, good, detail=""):
-    global passed, failed
-    passed, failed = passed + bool(good), failed + (not good)
-    if not good:
-        print(f"FAILED: {what}: {detail}", flush=True)
-
-
 def main():
     alone()
     folder = Path(os.environ.get("GODWIT_TMP") or tempfile.mkdtemp(prefix="godwit-names-")) / "names"
@@ -200,15 +192,12 @@ def main():
     world, names = World(folder), NameServer()
     with FaultServer(folder / "www", *world.pair) as server:
         for part in (by_name, own_name_server, answers_that_are_none, nobody):
-            try:
+            with score.part(part.__name__):
                 part(world, names, server)
-                check(part.__name__, True)
-            except (boards.Dead, scene.Failed) as why:
-                check(part.__name__, False, why)
-            print(f"{part.__name__}: {passed} passed, {failed} failed", flush=True)
+                score.holds(part.__name__, True)
+            print(f"{part.__name__}: {score.passed} passed, {score.failed} failed", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    print(f"names: {passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return score.close()
 
 
 if __name__ == "__main__":

@@ -362,6 +362,14 @@ def parse_fault(text):
     return dict(name=name, at=int(at) if at else None, every=int(every) if every else None, **options)
 
 
+def impostor(tls, folder, **more):
+    """Somebody in the place of a godwitd, with its certificate and key, which are in `tls`: to everybody the one offer
+    of the repository in `folder`."""
+    offer = next(Path(folder, "offers").iterdir()).name
+    return FaultServer(folder, Path(tls, "server.pem"), Path(tls, "server.key"),
+                       alias={"/device/v1/offer": f"/offers/{offer}"}, **more)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0],
                                      epilog="faults: " + ", ".join(faults.names()))

@@ -23,7 +23,7 @@ from board import Board, Dead, Net  # noqa: E402
 from pki import Pki  # noqa: E402
 from place import Failed, Score, until  # noqa: E402
 from scene import STATIC, Online, Scene, firmware, godwit, short_lived_twin  # noqa: E402
-from server import FaultServer  # noqa: E402
+from server import FaultServer, impostor  # noqa: E402
 
 FULL = os.environ.get("GODWIT_FULL")
 FRAME = 4096 + 32
@@ -248,9 +248,7 @@ def false_server(world, name, release, trust, *options):
     """Somebody else in the server's place, with its TLS key: it offers this release to everybody."""
     folder = world / f"www-{name}"
     godwit("release", "publish", release, "--to", folder, "--trust", trust, *options)
-    offer = next((folder / "offers").iterdir()).name
-    return FaultServer(folder, world.place.folder / "tls/server.pem", world.place.folder / "tls/server.key",
-                       reports=world / f"{name}-reports", alias={"/device/v1/offer": f"/offers/{offer}"})
+    return impostor(world.place.folder / "tls", folder, reports=world / f"{name}-reports")
 
 
 @later

@@ -71,7 +71,8 @@ def _text(s):
     return struct.pack(">H", len(data)) + data
 
 
-def _packet(kind, body):
+def packet(kind, body):
+    """A packet of MQTT: what is in front of its body says how long that is."""
     length, n = b"", len(body)
     while True:
         length += bytes([n % 128 | (128 if n > 127 else 0)])
@@ -95,7 +96,7 @@ class Client:
         try:
             raw = socket.create_connection(("127.0.0.1", port), 5)
             self.sock = context.wrap_socket(raw, server_hostname="localhost")
-            self.sock.sendall(_packet(0x10, body))
+            self.sock.sendall(packet(0x10, body))
             kind, answer = self._read(5)
             self.code = answer[1] if kind == 0x20 else None
         except (OSError, TypeError, IndexError):
@@ -149,14 +150,14 @@ class Client:
             n = struct.unpack(">H", body[:2])[0]
             topic, rest = body[2:2 + n].decode(), body[2 + n:]
             if kind & 6:
-                self.sock.sendall(_packet(0x40, rest[:2]))
+                self.sock.sendall(packet(0x40, rest[:2]))
                 rest = rest[2:]
             self.inbox.append((topic, rest))
 
     def subscribe(self, topic, qos=1):
         self.number += 1
         try:
-            self.sock.sendall(_packet(0x82, struct.pack(">H", self.number) + _text(topic) + bytes([qos])))
+            self.sock.sendall(packet(0x82, struct.pack(">H", self.number) + _text(topic) + bytes([qos])))
             answer = self._wait(0x90)
             return answer[2] if answer else None
         except OSError:
@@ -167,7 +168,7 @@ class Client:
         self.number += 1
         kind = 0x30 | qos << 1 | retain
         try:
-            self.sock.sendall(_packet(kind, _text(topic) + (struct.pack(">H", self.number) if qos else b"") + data))
+            self.sock.sendall(packet(kind, _text(topic) + (struct.pack(">H", self.number) if qos else b"") + data))
             return qos == 0 or self._wait(0x40, 3) is not None
         except OSError:
             return False
