@@ -30,18 +30,7 @@ struct outcome {
     int why;
 };
 
-static uint32_t now;
 static struct outcome seen;
-
-u32_t sys_now(void)
-{
-    return now;
-}
-
-unsigned gwl_random(void)
-{
-    return 4;
-}
 
 static void on_message(void *ctx, struct gw_span bytes)
 {
@@ -64,7 +53,7 @@ static void on_changed(void *ctx, int status)
 static uint32_t now_ms(void *ctx)
 {
     (void)ctx;
-    return now;
+    return lwip_ms;
 }
 
 static uint32_t any(void *ctx)
@@ -79,7 +68,7 @@ static void step(struct gwl_mqtt *m)
 
     gwl_mqtt_step(m, &wait_ms);
     sys_check_timeouts();
-    now++;
+    lwip_ms++;
 }
 
 static void come_up(struct gwl_mqtt *m)

@@ -9,7 +9,18 @@
 /* A client that breaks MQTT or the contract of stream.h, or a test that uses this wrongly. */
 #define MUST(condition) do { if (!(condition)) { abort(); } } while (0)
 
+uint32_t lwip_ms;
 unsigned lwipmem_fail;
+
+uint32_t sys_now(void)
+{
+    return lwip_ms;
+}
+
+unsigned gwl_random(void)
+{
+    return 4; /* for lwIP's ports and sequence numbers, which are not used here */
+}
 
 void *lwipmem_malloc(size_t n)
 {

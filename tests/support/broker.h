@@ -49,6 +49,10 @@ void broker_publish(struct broker *b, const char *topic, const void *p, size_t n
 /* Was all of it received? */
 bool broker_heard(const struct broker *b);
 
+/* What lwIP asks of a port: the time, which a test moves, and chance, which there is none of. */
+extern uint32_t lwip_ms;
+uint32_t sys_now(void);
+unsigned gwl_random(void);
 /* Memory of lwIP: the call that gives nothing, from 1; 0: none. Counts down. */
 extern unsigned lwipmem_fail;
 void *lwipmem_malloc(size_t n); /* for lwIP's files: lwipmem.h */
