@@ -205,9 +205,7 @@ static void set_address(void)
     if (slash == NULL) {
         return; /* DHCP */
     }
-    for (const uint8_t *p = slash + 1; p < text.p + text.n && bits <= 32; p++) {
-        bits = bits * 10 + (uint32_t)(*p - '0');
-    }
+    (void)gwc_number((struct gw_span){ slash + 1, (size_t)(text.p + text.n - slash - 1) }, &bits);
     net.address = gwl_address((struct gw_span){ text.p, (size_t)(slash - text.p) });
     net.mask = bits == 0 || bits > 32 ? 0 : ~0u << (32 - bits);
     net.gateway = setting_address("gateway");
@@ -309,12 +307,10 @@ static uint16_t read_broker(void)
 
     (void)gwc_setting_text(settings, "mqtt", broker, sizeof broker);
     char *colon = strrchr(broker, ':');
-    if (colon != NULL) {
-        for (const char *p = colon + 1; *p >= '0' && *p <= '9' && port < 65536; p++) {
-            port = port * 10 + (uint32_t)(*p - '0');
-        }
-        *colon = '\0';
+    if (colon == NULL || !gwc_number((struct gw_span){ (uint8_t *)colon + 1, strlen(colon + 1) }, &port)) {
+        return 0;
     }
+    *colon = '\0';
     return port < 65536 ? (uint16_t)port : 0;
 }
 

@@ -123,21 +123,29 @@ struct gw_span gwc_setting(struct gw_span text, const char *name, unsigned i)
     return (struct gw_span){ NULL, 0 };
 }
 
-uint32_t gwc_setting_number(struct gw_span text, const char *name, uint32_t otherwise)
+bool gwc_number(struct gw_span s, uint32_t *n)
 {
-    struct gw_span s = gwc_setting(text, name, 0);
     uint64_t v = 0;
 
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] < '0' || s.p[i] > '9') {
-            return otherwise;
+            return false;
         }
         v = v * 10 + (s.p[i] - '0');
         if (v > UINT32_MAX) {
-            return otherwise;
+            return false;
         }
     }
-    return s.n > 0 ? (uint32_t)v : otherwise;
+    if (s.n > 0) {
+        *n = (uint32_t)v;
+    }
+    return s.n > 0;
+}
+
+uint32_t gwc_setting_number(struct gw_span text, const char *name, uint32_t otherwise)
+{
+    (void)gwc_number(gwc_setting(text, name, 0), &otherwise);
+    return otherwise;
 }
 
 bool gwc_setting_text(struct gw_span text, const char *name, char *out, size_t size)

@@ -25,7 +25,9 @@ bool gwc_settings_next(struct gw_span *rest, struct gw_span *name, struct gw_spa
 unsigned gwc_settings_wrong(struct gw_span text);
 /* Value number `i` of a name, in the order of lines; a view into `text`. n 0: there is none. */
 struct gw_span gwc_setting(struct gw_span text, const char *name, unsigned i);
-/* A decimal number; `otherwise` when it is absent or is none (sign, blank, more than 32 bits). */
+/* A decimal number. False: it is none (nothing, sign, blank, more than 32 bits), and *n stays. */
+bool gwc_number(struct gw_span text, uint32_t *n);
+/* A setting that is one; `otherwise` when it is absent or none. */
 uint32_t gwc_setting_number(struct gw_span text, const char *name, uint32_t otherwise);
 /* Copied, and ended by a zero. False, and an empty text: absent, or it does not fit. */
 bool gwc_setting_text(struct gw_span text, const char *name, char *out, size_t size);
