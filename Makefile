@@ -46,7 +46,7 @@ demo-qemu: build board ## three emulated boards at a server and its broker: a pu
 demo-serial: build board ## an emulated board without a network: factory, updates over its serial line, pulled plugs, recovery
 	@scripts/demo_serial.sh $(BUILD)/host/bin
 
-test: ## all quick tests, ASan and UBSan included (under 4 minutes)
+test: ## all quick tests, ASan and UBSan included (ten minutes on two cores)
 	$(call deps,test)
 	@scripts/test.py quick --jobs $(JOBS)
 
