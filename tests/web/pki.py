@@ -42,7 +42,8 @@ class Pki:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = _name(name)
-        self.cert = self._make(self.name, self.key.public_key(), days, ca=True).sign(self.key, hashes.SHA256())
+        public = self.key.public_key()
+        self.cert = self._make(self.name, public, public, days, ca=True).sign(self.key, hashes.SHA256())
         self.ca = self._write("ca.pem", _pem(self.cert))
 
     def _write(self, name, data, mode=0o644):
@@ -52,24 +53,28 @@ class Pki:
         path.write_bytes(data)
         return path
 
-    def _make(self, subject, public, days, ca=False, issuer=None):
-        now = datetime.datetime.utcnow()
+    def _make(self, subject, public, signer, days, ca=False, issuer=None):
+        """With both key identifiers: RFC 5280 asks for them, and strict clients (Python 3.13) refuse what lacks them."""
+        now = datetime.datetime.now(datetime.timezone.utc)
         return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer or self.name)
                 .public_key(public)
                 .serial_number(x509.random_serial_number())
                 .not_valid_before(now + datetime.timedelta(days=days[0]))
                 .not_valid_after(now + datetime.timedelta(days=days[1]))
                 .add_extension(x509.BasicConstraints(ca, None), critical=True)
-                .add_extension(x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False), critical=True))
+                .add_extension(x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False), critical=True)
+                .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+                .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer), critical=False))
 
     def _leaf(self, file, subject, days, purpose, hosts=(), self_signed=False):
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._make(_name(subject), key.public_key(), days, issuer=_name(subject) if self_signed else None)
+        issuer, signer = (_name(subject), key) if self_signed else (self.name, self.key)
+        builder = self._make(_name(subject), key.public_key(), signer.public_key(), days, issuer=issuer)
         if purpose is not None:
             builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         if hosts:
             builder = builder.add_extension(x509.SubjectAlternativeName([_address(h) for h in hosts]), critical=False)
-        cert = builder.sign(key if self_signed else self.key, hashes.SHA256())
+        cert = builder.sign(signer, hashes.SHA256())
         secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                    serialization.NoEncryption())
         return self._write(f"{file}.pem", _pem(cert)), self._write(f"{file}.key", secret, 0o600)
@@ -81,7 +86,7 @@ class Pki:
         return self._leaf(f"client-{device}", device, days, CLIENT)
 
     def crl(self, certs, file="crl.pem"):
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.timezone.utc)
         builder = (x509.CertificateRevocationListBuilder().issuer_name(self.name).last_update(now)
                    .next_update(now + datetime.timedelta(days=30)))
         for path in certs:
