@@ -20,6 +20,9 @@ esac
 packages="gcc libc6-dev make cmake ninja-build pkgconf libssl-dev libjansson-dev libdivsufsort-dev libcmocka-dev
     libcurl4-openssl-dev libsqlite3-dev libevent-dev libinih-dev libmosquitto-dev python3 python3-cryptography
     dpkg-dev ca-certificates debian-archive-keyring util-linux openssl"
+if grep -qs '^ID=ubuntu' /etc/os-release; then
+    packages="$packages python-apt-common" # knows where Debian's sources are: fetch-sources.sh asks it
+fi
 if [ "$tools" = bench ]; then
     packages="$packages bsdiff xdelta3 zstd xz-utils valgrind"
 elif [ "$tools" != build ]; then

@@ -18,15 +18,21 @@ fail() {
     exit 1
 }
 
-# The first Debian mirror among the machine's apt sources.
+known=/usr/share/python-apt/templates/Debian.info # python-apt-common: what apt's front ends know of Debian
+
+# The first Debian mirror among the machine's apt sources; on Ubuntu, the one that its apt knows of.
 mirror() {
     if [ -n "${GODWIT_DEBIAN_MIRROR:-}" ]; then
         echo "$GODWIT_DEBIAN_MIRROR"
         return
     fi
     # shellcheck disable=SC2016 # apt expands these, not the shell
-    apt-get indextargets --format '$(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
-        awk '$1 == "main" && $2 ~ /\/debian\/?$/ {print $2; exit}'
+    uri=$(apt-get indextargets --format '$(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+        awk '$1 == "main" && $2 ~ /\/debian\/?$/ {print $2; exit}')
+    if [ -z "$uri" ] && [ -r "$known" ]; then
+        uri=$(awk '$1 == "BaseURI:" {print $2; exit}' "$known")
+    fi
+    echo "$uri"
 }
 
 # An apt of our own: its sources, lists, caches and state are private; proxies and the like stay the machine's.
