@@ -19,7 +19,7 @@ from pki import Pki  # noqa: E402
 from place import Score  # noqa: E402
 from server import Client, client_context  # noqa: E402
 
-TMP, GODWITD = Path(os.environ["GODWIT_TMP"]), Path(os.environ["GODWIT_BIN"]) / "godwitd"
+TMP, GODWITD = Path(os.environ["GODWIT_TMP"]), Path(os.environ["GODWIT_BIN"]).resolve() / "godwitd"
 score = Score()
 check, equal = score.holds, score.equal
 
