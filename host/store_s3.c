@@ -65,7 +65,8 @@ struct listing {
     const char *prefix;
     int (*each)(void *ctx, const char *name, uint64_t size);
     void *ctx;
-    char token[1100]; /* of the next page; "": this is the last */
+    bool more;
+    char after[1100]; /* the last key of the pages so far: the next page begins behind it */
 };
 
 static bool equals(struct gw_span text, const char *what)
@@ -133,23 +134,22 @@ static bool unescape_all(char *text)
     return true;
 }
 
-static int take_token(struct listing *l, struct gw_span xml, struct gwh_error *err)
+/* Pages follow each other by key (start-after), not by the service's token: a token may hold '+', and libcurl 8.14
+ * signs a '+' in a query as if it were a blank. Keys of a repository hold nothing that is escaped. */
+static int take_end(struct listing *l, struct gw_span xml, struct gw_span last, struct gwh_error *err)
 {
-    char before[sizeof l->token];
+    char before[sizeof l->after];
     size_t at = 0;
-    bool more = equals(gwh_s3_element(xml, "IsTruncated", &at), "true");
+    struct gw_span key = gwh_s3_element(last, "Key", &at);
     at = 0;
-    struct gw_span token = gwh_s3_element(xml, "NextContinuationToken", &at);
-    memcpy(before, l->token, sizeof before);
-    memset(l->token, 0, sizeof l->token);
-    if (!more) {
-        return GWH_OK;
+    l->more = equals(gwh_s3_element(xml, "IsTruncated", &at), "true");
+    memcpy(before, l->after, sizeof before);
+    memset(l->after, 0, sizeof l->after);
+    if (l->more && key.n < sizeof l->after) {
+        memcpy(l->after, key.p, key.n);
     }
-    if (token.n > 0 && token.n < sizeof l->token) {
-        memcpy(l->token, token.p, token.n);
-    }
-    if (!unescape_all(l->token) || l->token[0] == '\0' || strcmp(l->token, before) == 0) {
-        return gwh_fail(err, GWH_IO, "the service lists s3://%s in pages and does not say how to get the next",
+    if (l->more && (!unescape_all(l->after) || strcmp(l->after, before) <= 0)) {
+        return gwh_fail(err, GWH_IO, "the service lists s3://%s in pages that do not follow each other",
                         l->s3->bucket);
     }
     return GWH_OK;
@@ -157,13 +157,15 @@ static int take_token(struct listing *l, struct gw_span xml, struct gwh_error *e
 
 static int take_page(struct listing *l, struct gw_span xml, struct gwh_error *err)
 {
+    struct gw_span last = {NULL, 0};
     size_t at = 0;
     int e = GWH_OK;
     for (;;) {
         struct gw_span entry = gwh_s3_element(xml, "Contents", &at);
         if (e != GWH_OK || entry.n == 0) {
-            return e == GWH_OK ? take_token(l, xml, err) : e;
+            return e == GWH_OK ? take_end(l, xml, last, err) : e;
         }
+        last = entry;
         e = take_entry(l, entry);
     }
 }
@@ -172,13 +174,12 @@ static bool page_query(const struct listing *l, char query[QUERY_MAX])
 {
     char full[sizeof l->s3->prefix + GWH_STORE_NAME_MAX];
     (void)snprintf(full, sizeof full, "%s%s", l->s3->prefix, l->prefix);
-    char *prefix = curl_easy_escape(l->s3->curl, full, 0), *token = curl_easy_escape(l->s3->curl, l->token, 0);
-    int n = prefix == NULL || token == NULL
-                ? -1
-                : snprintf(query, QUERY_MAX, "%s%s%slist-type=2&prefix=%s", l->token[0] ? "continuation-token=" : "",
-                           token, l->token[0] ? "&" : "", prefix);
+    char *prefix = curl_easy_escape(l->s3->curl, full, 0), *after = curl_easy_escape(l->s3->curl, l->after, 0);
+    int n = prefix == NULL || after == NULL ? -1
+                                            : snprintf(query, QUERY_MAX, "list-type=2&prefix=%s%s%s", prefix,
+                                                       l->after[0] != '\0' ? "&start-after=" : "", after);
     curl_free(prefix);
-    curl_free(token);
+    curl_free(after);
     return n > 0 && (unsigned)n < QUERY_MAX;
 }
 
@@ -188,7 +189,7 @@ static int list(void *ctx, const char *prefix, int (*each)(void *ctx, const char
     struct listing l = {.s3 = ctx, .prefix = prefix, .each = each, .ctx = each_ctx};
     char query[QUERY_MAX];
     int e = GWH_OK;
-    for (unsigned page = 0; e == GWH_OK && (page == 0 || l.token[0] != '\0'); page++) {
+    for (unsigned page = 0; e == GWH_OK && (page == 0 || l.more); page++) {
         struct gwh_s3_request q = {.method = "GET", .query = query, .max = PAGE_MAX};
         struct gwh_s3_answer a = {0};
         if (page == PAGES_MAX || !page_query(&l, query)) {

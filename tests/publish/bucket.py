@@ -51,6 +51,9 @@ def publish(s):
                 len(repo["payloads of no release"]) == 5 and repo["other files"] == 1)
         s3.page = 1
         s.holds("one by one", s.listing(WHERE, env=env) == repo)
+        s3.stuck = True
+        s.check("the same page again and again", 3, "not follow each other", f"godwit release list --from {WHERE}", env)
+        s3.stuck = False
         s.check("older is refused here too", 1, "OLDER", PUBLISH.format("rel"), env)
         key = next(k for k in s3.objects if k.endswith(repo["classes"][0]["offers"]["payloads"][0]["name"]))
         s3.objects[key] = s3.objects[key]._replace(data=s3.objects[key].data[:-1])

@@ -65,8 +65,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if region != stub.region:
             raise Refused(400, "AuthorizationHeaderMalformed", f"the region is wrong; expecting '{stub.region}'")
         date, names = headers.get("x-amz-date", ""), signed.split(";")
-        when = datetime.datetime.strptime(date, "%Y%m%dT%H%M%SZ")
-        if abs((datetime.datetime.utcnow() - when).total_seconds()) > 900 or date[:8] != day:
+        when = datetime.datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
+        if abs((datetime.datetime.now(datetime.timezone.utc) - when).total_seconds()) > 900 or date[:8] != day:
             raise Refused(403, "RequestTimeTooSkewed", "The difference between the clocks is too large.")
         wanted = {h for h in headers if h.startswith("x-amz-")} | {"host"}
         digest = headers.get("x-amz-content-sha256")
@@ -165,8 +165,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if query.get("list-type") != "2":
             raise Refused(400, "InvalidArgument", "Only version 2 of listing is here.")
         keys = sorted(k[len(bucket) + 1:] for k in stub.objects if k.startswith(f"{bucket}/{prefix}"))
-        after = query.get("continuation-token", "")
-        keys = [k for k in keys if "T+/=" + k > after] if after else keys
+        if "continuation-token" in query:
+            raise Refused(400, "InvalidArgument", "Nobody was given such a token.")
+        keys = [k for k in keys if k > query.get("start-after", "") or stub.stuck]
         page, rest = keys[:stub.page], keys[stub.page:]
         entries = "".join(f"<Contents><Key>{escape(k)}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
                           f"<Size>{len(stub.objects[f'{bucket}/{k}'].data)}</Size></Contents>" for k in page)
@@ -186,7 +187,7 @@ class Server(http.server.ThreadingHTTPServer):
 class S3Stub:
     def __init__(self, buckets, keys, region="us-east-1", page=1000, token=None, cert=None):
         self.buckets, self.keys, self.region, self.page, self.token = set(buckets), keys, region, page, token
-        self.read_only = set()
+        self.read_only, self.stuck = set(), False
         self.objects, self.requests, self.faults = {}, [], []
         self.hard_close = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.server = Server(("127.0.0.1", 0), Handler)

@@ -54,7 +54,7 @@ class Pki:
         return path
 
     def _make(self, subject, public, signer, days, ca=False, issuer=None):
-        """With both key identifiers: RFC 5280 asks for them, and strict clients (Python 3.13) refuse what lacks them."""
+        """With key identifiers: RFC 5280 asks for them, and strict clients (Python 3.13) refuse what lacks them."""
         now = datetime.datetime.now(datetime.timezone.utc)
         return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer or self.name)
                 .public_key(public)
