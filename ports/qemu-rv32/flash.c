@@ -20,6 +20,7 @@
 
 #define BOTH(command) ((uint32_t)(command) << 16 | (uint32_t)(command)) /* to both parts at once */
 #define CMD_WRITE_BUFFER BOTH(0xe8) /* then words - 1, the words, CONFIRM */
+#define CMD_PROGRAM BOTH(0x40)      /* then the word */
 #define CMD_CONFIRM BOTH(0xd0)
 #define CMD_CLEAR_STATUS BOTH(0x50)
 #define CMD_READ BOTH(0xff)
@@ -36,15 +37,20 @@ RAMFUNC static uint32_t status(volatile uint32_t *at)
     return s;
 }
 
-/* One buffered write of n bytes (whole words inside one sector) from `data`, or of ff when data is NULL. */
-RAMFUNC static int buffered(uint32_t address, const uint8_t *data, uint32_t n)
+/*
+ * One write of n bytes (whole words inside one sector) from `data`, or of ff when data is NULL. Buffered, but for a
+ * single word: QEMU since 9.0 answers a buffered write of one word with "programming error".
+ */
+RAMFUNC static int program(uint32_t address, const uint8_t *data, uint32_t n)
 {
     volatile uint32_t *at = (volatile uint32_t *)(uintptr_t)address;
-    uint32_t s, words = n / 4;
+    uint32_t s = STATUS_READY, words = n / 4;
 
-    *at = CMD_WRITE_BUFFER;
-    s = status(at);
-    *at = BOTH(words - 1);
+    *at = words == 1 ? CMD_PROGRAM : CMD_WRITE_BUFFER;
+    if (words > 1) {
+        s = status(at);
+        *at = BOTH(words - 1);
+    }
     for (uint32_t i = 0; i < words; i++) {
         uint32_t w = 0xffffffffu;
         if (data != NULL) {
@@ -53,7 +59,9 @@ RAMFUNC static int buffered(uint32_t address, const uint8_t *data, uint32_t n)
         }
         at[i] = w;
     }
-    *at = CMD_CONFIRM;
+    if (words > 1) {
+        *at = CMD_CONFIRM;
+    }
     s |= status(at);
     *at = CMD_CLEAR_STATUS;
     *at = CMD_READ;
@@ -97,7 +105,7 @@ static int flash_write(void *ctx, uint32_t address, const void *data, uint32_t n
     board_flash_unlock();
     while (err == 0 && n > 0) {
         uint32_t room = BOARD_SECTOR - address % BOARD_SECTOR, piece = n < room ? n : room;
-        err = buffered(address, p, piece);
+        err = program(address, p, piece);
         address += piece;
         p += piece;
         n -= piece;
@@ -113,7 +121,7 @@ static int flash_erase(void *ctx, uint32_t address)
         return -1;
     }
     board_flash_unlock();
-    int err = buffered(address, NULL, BOARD_SECTOR);
+    int err = program(address, NULL, BOARD_SECTOR);
     board_flash_lock();
     return err;
 }
