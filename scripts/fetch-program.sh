@@ -61,12 +61,14 @@ download() {
     }
 }
 
-# Libraries that a package depends on and that are not installed.
+# Libraries that a package depends on and that are not installed, under their own name or one that stands in for it
+# (Ubuntu's libssl3t64 provides libssl3).
 lacking() {
+    provided=$(dpkg-query -W -f '${Provides}\n' | tr ',' '\n' | sed 's/(.*//; s/ //g')
     dpkg-deb -f "$1" Depends | tr ',' '\n' | sed 's/[|(].*//; s/ //g' | grep '^lib' | while read -r library; do
         case $(dpkg-query -W -f '${db:Status-Status}' "$library" 2>/dev/null || true) in
         installed*) ;;
-        *) echo "$library" ;;
+        *) printf '%s\n' "$provided" | grep -qxF "$library" || echo "$library" ;;
         esac
     done
 }

@@ -18,7 +18,7 @@ import threading
 import time
 from pathlib import Path
 
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -197,12 +197,7 @@ def addresses(site):
 
 
 def rsa_chain(site):
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    builder = site.pki._make(web_pki._name("localhost"), key.public_key(), (-1, 90)).add_extension(
-        web_pki.x509.SubjectAlternativeName([web_pki.x509.DNSName("localhost")]), critical=False)
-    cert = site.pki._write("rsa.pem", web_pki._pem(builder.sign(site.pki.key, hashes.SHA256())))
-    secret = site.pki._write("rsa.key", key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()), 0o600)
+    cert, secret = site.pki.server("rsa", key=rsa.generate_private_key(public_exponent=65537, key_size=2048))
     for profile, tls in BOTH:
         with site.nginx((cert, secret), tls=[tls]) as server:
             expect(f"{profile}: a server with an RSA key, {tls}", fetch(profile, site.pki.ca, server.url, "offer"),

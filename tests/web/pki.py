@@ -42,8 +42,7 @@ class Pki:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = _name(name)
-        public = self.key.public_key()
-        self.cert = self._make(self.name, public, public, days, ca=True).sign(self.key, hashes.SHA256())
+        self.cert = self._make(self.name, self.key.public_key(), days).sign(self.key, hashes.SHA256())
         self.ca = self._write("ca.pem", _pem(self.cert))
 
     def _write(self, name, data, mode=0o644):
@@ -53,23 +52,25 @@ class Pki:
         path.write_bytes(data)
         return path
 
-    def _make(self, subject, public, signer, days, ca=False, issuer=None):
+    def _make(self, subject, public, days, signer=None, issuer=None):
         """With key identifiers: RFC 5280 asks for them, and strict clients (Python 3.13) refuse what lacks them."""
-        now = datetime.datetime.now(datetime.timezone.utc)
-        return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer or self.name)
+        now, ca = datetime.datetime.now(datetime.timezone.utc), signer is None
+        made = (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer or self.name)
                 .public_key(public)
                 .serial_number(x509.random_serial_number())
                 .not_valid_before(now + datetime.timedelta(days=days[0]))
                 .not_valid_after(now + datetime.timedelta(days=days[1]))
                 .add_extension(x509.BasicConstraints(ca, None), critical=True)
                 .add_extension(x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False), critical=True)
-                .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-                .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer), critical=False))
+                .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False))
+        if ca:
+            return made
+        return made.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer), critical=False)
 
-    def _leaf(self, file, subject, days, purpose, hosts=(), self_signed=False):
-        key = ec.generate_private_key(ec.SECP256R1())
+    def _leaf(self, file, subject, days, purpose, hosts=(), self_signed=False, key=None):
+        key = key or ec.generate_private_key(ec.SECP256R1())
         issuer, signer = (_name(subject), key) if self_signed else (self.name, self.key)
-        builder = self._make(_name(subject), key.public_key(), signer.public_key(), days, issuer=issuer)
+        builder = self._make(_name(subject), key.public_key(), days, signer.public_key(), issuer)
         if purpose is not None:
             builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         if hosts:
@@ -79,8 +80,9 @@ class Pki:
                                    serialization.NoEncryption())
         return self._write(f"{file}.pem", _pem(cert)), self._write(f"{file}.key", secret, 0o600)
 
-    def server(self, file="server", hosts=("localhost", "127.0.0.1"), days=(-1, 90), purpose=SERVER, self_signed=False):
-        return self._leaf(file, hosts[0], days, purpose, hosts, self_signed)
+    def server(self, file="server", hosts=("localhost", "127.0.0.1"), days=(-1, 90), purpose=SERVER, **more):
+        """`more`: self_signed, or a key to use instead of a new one."""
+        return self._leaf(file, hosts[0], days, purpose, hosts, **more)
 
     def client(self, device, days=(-1, 3650)):
         return self._leaf(f"client-{device}", device, days, CLIENT)
