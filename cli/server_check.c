@@ -361,14 +361,16 @@ static void check_broker(struct checks *c)
         return;
     }
     (void)snprintf(hint, sizeof hint, "mosquitto -c %s/mosquitto/mosquitto.conf", c->s.folder);
-    int e = gwh_mqtt_new(&m, &config, &err);
-    if (e == GWH_OK && c->running) { /* the broker would end godwitd's connection: its name is its client id */
+    if (c->running) { /* the broker would end godwitd's connection: its name is its client id */
         char port[8];
         (void)snprintf(port, sizeof port, "%u", config.port);
         int code = try_address(host, port, false);
         say(c, code == 0 ? OK : WARNING, "broker", code == 0 ? NULL : hint, "%s:%s: %s", host, port,
             code == 0 ? "answers" : strerror(code));
-    } else if (e == GWH_OK && try_broker(m)) {
+        return;
+    }
+    int e = gwh_mqtt_new(&m, &config, &err);
+    if (e == GWH_OK && try_broker(m)) {
         say(c, OK, "broker", NULL, "%s:%u takes the server's certificate", host, (unsigned)config.port);
     } else {
         say(c, WARNING, "broker", hint, "%s:%u: %s; until then devices look at their own pace", host,
