@@ -148,8 +148,8 @@ int gw_agent_rest(struct gw_agent *a, uint32_t seconds)
 
 /*
  * When the first look is due: as it was written down, or soon. Without a clock, or with one that was put back since,
- * nobody knows how much of it has passed but after a sleep: at any moment of it, so that a device that is often switched
- * off still looks as often as it should. That takes chance; without it: soon.
+ * nobody knows how much of it has passed but after a sleep: at any moment of it, so that a device that is often
+ * switched off still looks as often as it should. That takes chance; without it: soon.
  */
 static uint32_t first_look_s(struct gw_agent *a)
 {
