@@ -37,7 +37,7 @@ static int read_length(struct gwp_answer *a, const char *value)
     return !again && number(&value, &a->length) && *value == '\0' ? GW_OK : GW_ERR_HTTP;
 }
 
-/* "bytes first-last/size", or "*" for a size that is not said. Of a 206 it has to make sense; whether it fits: later. */
+/* "bytes first-last/size", or "*" for a size that is not said. Of a 206 it must make sense; whether it fits: later. */
 static int read_range(struct gwp_answer *a, const char *value)
 {
     bool again = a->has_range;
