@@ -98,6 +98,28 @@ static int url_parts(const char *text, char **scheme, char **host, char **port)
     return e ? -1 : 0;
 }
 
+/*
+ * The bucket is named by the path, or by the host (virtual-host style), never by both: the keys would be others. A host
+ * "BUCKET.s3..." names it; a host of its own that begins with the bucket's name does not, but if that is said.
+ */
+static int take_base(struct gwh_s3 *s3, const char *scheme, const char *host, const char *port, struct gwh_error *err)
+{
+    const char *style = getenv("AWS_VIRTUAL_HOSTED_STYLE_REQUEST");
+    size_t n = strlen(s3->bucket);
+    bool said = style != NULL && strcasecmp(style, "true") == 0;
+    bool begins = strncasecmp(host, s3->bucket, n) == 0 && host[n] == '.';
+    bool s3_follows = begins && strncasecmp(host + n + 1, "s3", 2) == 0 && strchr(".-", host[n + 3]) != NULL;
+    bool named = begins && (said || s3_follows);
+    if (said && !begins) {
+        (void)gwh_fail(err, GWH_USAGE, "AWS_VIRTUAL_HOSTED_STYLE_REQUEST is true, and the host of AWS_ENDPOINT_URL "
+                                       "does not begin with \"%s.\"", s3->bucket);
+        return gwh_hint(err, "put the bucket in front of the host, or unset AWS_VIRTUAL_HOSTED_STYLE_REQUEST");
+    }
+    (void)snprintf(s3->base, sizeof s3->base, "%s://%s:%s%s%s", scheme, host, port, named ? "" : "/",
+                   named ? "" : s3->bucket);
+    return GWH_OK;
+}
+
 static int take_endpoint(struct gwh_s3 *s3, const char *region, struct gwh_error *err)
 {
     char *scheme = NULL, *host = NULL, *port = NULL, common[128];
@@ -112,7 +134,7 @@ static int take_endpoint(struct gwh_s3 *s3, const char *region, struct gwh_error
         (void)gwh_fail(err, GWH_USAGE, "AWS_ENDPOINT_URL: %.60s://%.200s is not taken", scheme, host);
         e = gwh_hint(err, "use https (http only to 127.0.0.1, ::1 or localhost)");
     } else {
-        (void)snprintf(s3->base, sizeof s3->base, "%s://%s:%s", scheme, host, port);
+        e = take_base(s3, scheme, host, port, err);
     }
     curl_free(scheme);
     curl_free(host);
@@ -368,7 +390,8 @@ static const char *advice(long status, const char *code)
     } known[] = {
         {"SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID, or AWS_REGION is not "
                                   "that of the service"},
-        {"InvalidAccessKeyId", "the service does not know AWS_ACCESS_KEY_ID"},
+        {"InvalidAccessKeyId", "the service does not know AWS_ACCESS_KEY_ID; temporary credentials need their "
+                               "AWS_SESSION_TOKEN as well"},
         {"InvalidToken", "AWS_SESSION_TOKEN does not belong to these credentials"},
         {"ExpiredToken", "AWS_SESSION_TOKEN has expired: get new credentials"},
         {"AccessDenied", "these credentials need GetObject, PutObject and ListBucket for this bucket"},
@@ -447,12 +470,15 @@ static bool bucket_is_missing(const struct gwh_s3_answer *a)
 int gwh_s3_send(struct gwh_s3 *s3, const struct gwh_s3_request *q, struct gwh_s3_answer *a, struct gwh_error *err)
 {
     struct transfer t = {.s3 = s3, .q = q, .a = a, .err = err};
-    char url[1024];
+    char url[sizeof s3->base + sizeof s3->prefix + GWH_S3_QUERY_MAX + 128];
     CURLcode code = CURLE_OK;
     memset(a, 0, sizeof *a);
-    (void)snprintf(url, sizeof url, "%s/%s%s%s%s%s%s", s3->base, s3->bucket, q->name != NULL ? "/" : "",
-                   q->name != NULL ? s3->prefix : "", q->name != NULL ? q->name : "", q->query != NULL ? "?" : "",
-                   q->query != NULL ? q->query : "");
+    int n = snprintf(url, sizeof url, "%s%s%s%s%s%s", s3->base, q->name != NULL ? "/" : "",
+                     q->name != NULL ? s3->prefix : "", q->name != NULL ? q->name : "", q->query != NULL ? "?" : "",
+                     q->query != NULL ? q->query : "");
+    if (n < 0 || (size_t)n >= sizeof url) {
+        return gwh_fail_reason(err, GW_ERR_LIMIT, "the address of a request to s3://%s", s3->bucket);
+    }
     for (unsigned i = 0; i < GWH_S3_TRIES && (i == 0 || passes(code, a->status)) && err->exit == GWH_OK; i++) {
         if (i > 0) {
             pause_before(i);

@@ -12,11 +12,12 @@
 #include "publish_store.h"
 
 #define GWH_S3_TRIES 6u
+#define GWH_S3_QUERY_MAX 4096u /* bytes of a query: the last key of a page, each of its bytes escaped, and a prefix */
 #define GWH_S3_PUT_MAX (5ull * 1024u * 1024u * 1024u) /* of one PUT, by the service's rules */
 
 struct gwh_s3 {
     CURL *curl;
-    char base[512];   /* "https://host:port" */
+    char base[512];   /* "https://host:port/bucket", or without the bucket if the host begins with it */
     char sigv4[96];   /* "aws:amz:REGION:s3" */
     char bucket[64];
     char prefix[256]; /* "" or ends with a slash */

@@ -14,7 +14,6 @@
 
 #define PAGE_MAX (4u * 1024u * 1024u) /* of a listing: 1000 keys of at most 1024 bytes, escaped, and what is around */
 #define PAGES_MAX 1000u
-#define QUERY_MAX 4096u
 
 static int look(void *ctx, const char *name, bool digest, struct gwh_stored *out, struct gwh_error *err)
 {
@@ -170,24 +169,24 @@ static int take_page(struct listing *l, struct gw_span xml, struct gwh_error *er
     }
 }
 
-static bool page_query(const struct listing *l, char query[QUERY_MAX])
+static bool page_query(const struct listing *l, char query[GWH_S3_QUERY_MAX])
 {
     char full[sizeof l->s3->prefix + GWH_STORE_NAME_MAX];
     (void)snprintf(full, sizeof full, "%s%s", l->s3->prefix, l->prefix);
     char *prefix = curl_easy_escape(l->s3->curl, full, 0), *after = curl_easy_escape(l->s3->curl, l->after, 0);
     int n = prefix == NULL || after == NULL ? -1
-                                            : snprintf(query, QUERY_MAX, "list-type=2&prefix=%s%s%s", prefix,
+                                            : snprintf(query, GWH_S3_QUERY_MAX, "list-type=2&prefix=%s%s%s", prefix,
                                                        l->after[0] != '\0' ? "&start-after=" : "", after);
     curl_free(prefix);
     curl_free(after);
-    return n > 0 && (unsigned)n < QUERY_MAX;
+    return n > 0 && (unsigned)n < GWH_S3_QUERY_MAX;
 }
 
 static int list(void *ctx, const char *prefix, int (*each)(void *ctx, const char *name, uint64_t size), void *each_ctx,
                 struct gwh_error *err)
 {
     struct listing l = {.s3 = ctx, .prefix = prefix, .each = each, .ctx = each_ctx};
-    char query[QUERY_MAX];
+    char query[GWH_S3_QUERY_MAX];
     int e = GWH_OK;
     for (unsigned page = 0; e == GWH_OK && (page == 0 || l.more); page++) {
         struct gwh_s3_request q = {.method = "GET", .query = query, .max = PAGE_MAX};

@@ -147,22 +147,22 @@ int gw_agent_rest(struct gw_agent *a, uint32_t seconds)
 }
 
 /*
- * When the first look is due: as it was written down, or soon. Without a clock nobody knows how much of it has passed
- * but after a sleep: at any moment of it, so that a device that is often switched off still looks as often as it
- * should. That takes chance; without it: soon.
+ * When the first look is due: as it was written down, or soon. Without a clock, or with one that was put back since,
+ * nobody knows how much of it has passed but after a sleep: at any moment of it, so that a device that is often
+ * switched off still looks as often as it should. That takes chance; without it: soon.
  */
 static uint32_t first_look_s(struct gw_agent *a)
 {
     const struct gw_agent_memory *m = &a->memory;
     uint32_t time = gw_agent_time(a), spread = gw_agent_interval(a) / 8; /* not the whole fleet at once */
     bool slept = a->config->handover->cause == GW_CAUSE_DEEP_SLEEP;
-    uint32_t s = m->left_s;
+    uint32_t s = m->next_look > time ? m->next_look - time : 0;
 
-    if (m->next_look != 0 && time != 0) {
-        s = m->next_look > time ? m->next_look - time : 0;
+    if (m->next_look != 0 && time != 0 && s <= GW_LOOK_MAX) {
         slept = slept || s != 0;
-    } else if (s != 0 && a->config->dev->crypto->random != NULL) {
-        spread = s;
+    } else {
+        s = m->left_s;
+        spread = s != 0 && a->config->dev->crypto->random != NULL ? s : spread;
     }
     if (slept) {
         return s < GW_LOOK_MAX ? s : GW_LOOK_MAX;

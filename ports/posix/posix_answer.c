@@ -37,13 +37,19 @@ static int read_length(struct gwp_answer *a, const char *value)
     return !again && number(&value, &a->length) && *value == '\0' ? GW_OK : GW_ERR_HTTP;
 }
 
-/* "bytes first-last/size"; "bytes *" and a size that is not said are no answer to anything that is asked here. */
+/* "bytes first-last/size", or "*" for a size that is not said. Of a 206 it must make sense; whether it fits: later. */
 static int read_range(struct gwp_answer *a, const char *value)
 {
     bool again = a->has_range;
-    a->has_range = literal(&value, "bytes ") && number(&value, &a->first) && literal(&value, "-") &&
-                   number(&value, &a->last) && literal(&value, "/") && number(&value, &a->size) && *value == '\0';
-    return again ? GW_ERR_HTTP : GW_OK;
+    if (a->status != 206) {
+        return GW_OK;
+    }
+    bool good = literal(&value, "bytes ") && number(&value, &a->first) && literal(&value, "-") &&
+                number(&value, &a->last) && literal(&value, "/") && a->first <= a->last && a->last <= UINT32_MAX;
+    bool unknown = good && literal(&value, "*");
+    good = good && (unknown || (number(&value, &a->size) && a->last < a->size && a->size <= UINT32_MAX));
+    a->has_range = true;
+    return again || !good || *value != '\0' ? GW_ERR_HTTP : GW_OK;
 }
 
 static int read_etag(struct gwp_answer *a, const char *value)
@@ -203,10 +209,10 @@ static int judge_payload(const struct gwp_answer *a, const struct gw_request *r,
     uint64_t last = (uint64_t)r->offset + r->longest - 1;
     bool fits = a->has_range && a->first == r->offset && a->last >= a->first && a->last <= last &&
                 a->size == r->size && a->last < a->size;
-    if (!fits || (etag[0] != '\0' && a->etag[0] != '\0' && strcmp(etag, a->etag) != 0)) {
+    if (!fits || (etag != NULL && strcmp(etag, a->etag) != 0)) {
         return GW_ERR_RANGE;
     }
-    return a->has_length && a->length > a->last - a->first + 1 ? GW_ERR_HTTP : GW_OK;
+    return a->has_length && a->length != a->last - a->first + 1 ? GW_ERR_HTTP : GW_OK;
 }
 
 int gwp_answer_judge(const struct gwp_answer *a, const struct gw_request *request, bool conditional, const char *etag)

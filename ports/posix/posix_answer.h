@@ -30,7 +30,8 @@ struct gwp_answer {
 GW_MUST_USE int gwp_answer_line(struct gwp_answer *a, const char *line, size_t n);
 /*
  * The head is complete: what of it? GW_OK: the body may be read; GWP_REDIRECTED; GW_ERR_NOTHING (204, 304); an error.
- * `conditional`: If-None-Match was sent. `etag`: of this payload's ranges so far, "": none.
+ * `conditional`: If-None-Match was sent. `etag`: of this payload's ranges so far, "" if they had none; NULL: this is
+ * the first of them.
  */
 GW_MUST_USE int gwp_answer_judge(const struct gwp_answer *a, const struct gw_request *request, bool conditional,
                                  const char *etag);

@@ -85,7 +85,7 @@ static int transport_open(void *ctx, const struct gw_request *request)
     c->why[0] = '\0';
     int e = aim(c, request);
     if (e != GW_OK) {
-            (void)snprintf(c->why, sizeof c->why, "the offer names a place for payloads that is not allowed");
+        (void)snprintf(c->why, sizeof c->why, "the offer names a place for payloads that is not allowed");
         return e;
     }
     c->request = *request;
@@ -97,7 +97,7 @@ static int transport_open(void *ctx, const struct gw_request *request)
         c->request.longest = request->longest < left ? request->longest : left;
         if (memcmp(c->payload, request->digest, sizeof c->payload) != 0) {
             memcpy(c->payload, request->digest, sizeof c->payload);
-            c->payload_etag[0] = '\0';
+            c->ranged = false;
         }
     }
     return gwp_transfer_start(c);

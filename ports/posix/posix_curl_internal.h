@@ -52,7 +52,8 @@ struct gwp_curl {
     /* Of this session. */
     char offer_etag[GWP_ETAG_MAX + 1];   /* of the offer that was read last */
     uint8_t payload[GW_DIGEST_SIZE];     /* whose ranges had this tag: */
-    char payload_etag[GWP_ETAG_MAX + 1];
+    char payload_etag[GWP_ETAG_MAX + 1]; /* of its ranges so far, if `ranged` */
+    bool ranged;
 
     char said[CURL_ERROR_SIZE];
     char why[512];

@@ -137,9 +137,10 @@ static void judge(struct gwp_curl *c)
     if (c->reporting) {
         return;
     }
-    e = gwp_answer_judge(&c->answer, &c->request, c->conditional, payload ? c->payload_etag : "");
+    e = gwp_answer_judge(&c->answer, &c->request, c->conditional, c->ranged ? c->payload_etag : NULL);
     c->redirected = e == GWP_REDIRECTED;
-    if (e == GW_OK && payload && c->answer.etag[0] != '\0') {
+    if (e == GW_OK && payload) {
+        c->ranged = true;
         memcpy(c->payload_etag, c->answer.etag, sizeof c->payload_etag);
     }
     if (e == GW_ERR_NOTHING) {
@@ -432,7 +433,7 @@ static void finish(struct gwp_curl *c, CURLcode code)
         finish_get(c, code);
     }
     if (c->error != GW_OK && c->error != GW_ERR_NOTHING) {
-        c->payload_etag[0] = '\0'; /* the next attempt starts without a memory */
+        c->ranged = false; /* the next attempt starts without a memory */
     }
     c->ended = c->on == NULL;
 }

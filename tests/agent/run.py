@@ -75,7 +75,7 @@ FAULTS = [("delay", {}), ("silent", {}), ("stall", {}), ("reset", {}), ("truncat
           ("chunked", {}), ("bad_chunk", {}), ("endless", {"size": 1 << 20}), ("endless_plain", {"size": 1 << 20}),
           ("drip", {}), ("redirect", {}), ("redirect", {"to": "https://elsewhere.example"}),
           ("redirect", {"to": "http://localhost"}), ("garbage", {}), ("header_flood", {}), ("etag_change", {}),
-          ("gzip", {}), ("interim", {}), ("close", {}), ("304", {}), ("204", {}), ("403", {}),
+          ("etag_gone", {}), ("gzip", {}), ("interim", {}), ("close", {}), ("304", {}), ("204", {}), ("403", {}),
           ("404", {}), ("416", {}), ("500", {}), ("503", {})]
 REQUESTS = 9  # offer, four or five ranges, reports, offer, reports
 

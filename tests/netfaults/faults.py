@@ -226,6 +226,12 @@ def fault_etag_change(conn, answer, **_):
     conn.send_answer(answer)
 
 
+def fault_etag_gone(conn, answer, **_):
+    """No entity tag, where there was one."""
+    answer.headers.pop("ETag", None)
+    conn.send_answer(answer)
+
+
 def fault_gzip(conn, answer, **_):
     """A content coding that nobody asked for."""
     answer.body = gzip.compress(answer.body)

@@ -45,7 +45,8 @@ def publish(s):
         s.publish("other", WHERE, env=env)
         for i in range(5):
             s3.objects[f"updates/fleet/one/payloads/{i:064x}"] = s3.objects[next(iter(s3.objects))]
-        s3.objects["updates/fleet/one/payloads/a&b<c>"] = s3.objects[next(iter(s3.objects))]
+        for other in ("a&b<c>", "b" + "/long" * 190):
+            s3.objects[f"updates/fleet/one/payloads/{other}"] = s3.objects[next(iter(s3.objects))]
         repo = s.listing(WHERE, env=env)
         s.holds("listed, page by page", sorted(offered(repo).values()) == ["1.1.0", "3.0.0"] and
                 len(repo["payloads of no release"]) == 5 and repo["other files"] == 1)
@@ -90,6 +91,47 @@ def over_tls(s):
                 environment(s3, AWS_CA_BUNDLE=str(pki.ca)))
 
 
+def in_the_host(s):
+    """The bucket in the service's name (virtual-host style), and names that only look like it."""
+    hosts = ("updates.s3.localhost", "updates.localhost", "other.s3.localhost")
+    pki = Pki("pki-host")
+    with stub(cert=pki.server("host", hosts=hosts)) as s3:
+        def at(host, **more):
+            return {**environment(s3, AWS_CA_BUNDLE=str(pki.ca), **more),
+                    "AWS_ENDPOINT_URL": s3.url.replace("127.0.0.1", host)}
+
+        said = {"AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true"}
+        s3.hosts.add("updates")
+        done = s.publish("rel", WHERE, env=at(hosts[0]))
+        s.holds("a bucket in the host is not named in the path again", done["payloads put"] == 1 and
+                sorted(k.split("/")[3] for k in s3.objects) == ["offers", "payloads", "releases"])
+        s.holds("and is listed", s.listing(WHERE, env=at(hosts[0]))["problems"] == [])
+        s.holds("likewise if it is said", s.publish("rel", WHERE, env=at(hosts[1], **said))["bytes put"] == 0)
+        s3.hosts.clear()
+        s.holds("a host of one's own that begins like the bucket",
+                s.publish("rel", WHERE, env=at(hosts[1]))["bytes put"] == 0)
+        s.holds("another's", s.publish("rel", WHERE, env=at(hosts[2]))["bytes put"] == 0 and len(s3.objects) == 3)
+        s.check("said, and not so", 2, "put the bucket in front", PUBLISH.format("rel"), at(hosts[2], **said))
+
+
+def credentials_and_clock(s):
+    with stub(token="the session") as s3:
+        env = environment(s3, AWS_SESSION_TOKEN="the session")
+        s.check("another session's token", 3, "AWS_SESSION_TOKEN does not belong", PUBLISH.format("rel"),
+                {**env, "AWS_SESSION_TOKEN": "another"})
+        s.check("no token for credentials that need one", 3, "AWS_SESSION_TOKEN", PUBLISH.format("rel"),
+                {**env, "AWS_SESSION_TOKEN": ""})
+        s3.expired = True
+        s.check("one that has expired", 3, "get new credentials", PUBLISH.format("rel"), env)
+        s3.expired = False
+        for ahead in (-3600, 3600):
+            s3.ahead, before = ahead, len(s3.requests)
+            s.check(f"a clock that is wrong by {ahead} s", 3, "set this machine's clock", PUBLISH.format("rel"), env)
+            s.holds("is not asked again", len(s3.requests) == before + 1)
+        s3.ahead = 600
+        s.check("ten minutes are borne", 0, "offered", PUBLISH.format("rel"), env)
+
+
 def refused(s):
     with stub() as s3:
         env = environment(s3)
@@ -114,7 +156,8 @@ def refused(s):
                            {**env, "AWS_ENDPOINT_URL": url})
             s.holds("no password is shown", "secretpw" not in said)
         for where in ("s3://", "s3://a", "s3:bucket", "s3://updates//x", "s3://updates/../x", "s3://updates/a/./b",
-                      "s3://updates/a?b", "s3://up dates/a".replace(" ", "%20"), "s3://updates/" + "x" * 300):
+                      "s3://updates/a?b", "s3://up dates/a".replace(" ", "%20"), "s3://updates/" + "x" * 300,
+                      "s3://updates/a+b", "s3://updates/größe", "s3://updates/a~b"):
             s.check(f"bucket {where[:30]}", 2, "expected s3://", f"godwit release list --from {where}", env)
         s.check("a region with a colon", 2, "AWS_REGION", PUBLISH.format("rel"), {**env, "AWS_REGION": "a:b"})
         for line in s3.requests:

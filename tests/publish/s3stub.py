@@ -1,12 +1,15 @@
 """An S3-compatible service on loopback, as small as tests need it: PUT, GET, HEAD, ListObjectsV2, in memory.
 
 It verifies what the real ones verify: the SigV4 signature over method, path, sorted query and every signed header, with
-the secret; the date; x-amz-content-sha256 against the body. What is wrong is answered with their XML errors.
+the secret, as Amazon's own botocore computes it, not as we read the standard; the date; x-amz-content-sha256 against
+the body. What is wrong is answered with their XML errors.
 
     with S3Stub(buckets=["b"], keys={"id": "secret"}) as s3:       cert=(chain, key): over TLS
         s3.url, s3.objects["b/key"] -> Object(data, headers), s3.requests -> [(method, path, status)]
         s3.faults.append((method, substring of the path, "503" | "reset" | "half"))   one each, in order
-It does not do multipart, versions, ACLs or virtual-host addresses.
+        s3.ahead = seconds that its clock is ahead of ours; s3.expired = True: no session token is good any more
+        s3.stuck = True         every page of a listing is the first
+A bucket is found in the path; one of `hosts` in the host, BUCKET.localhost. It does not do multipart, versions or ACLs.
 """
 import datetime
 import hashlib
@@ -21,6 +24,10 @@ import urllib.parse
 from collections import namedtuple
 from xml.sax.saxutils import escape
 
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
 Object = namedtuple("Object", "data headers")
 AUTHORIZATION = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/s3/aws4_request, ?"
                            r"SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})$")
@@ -32,19 +39,13 @@ class Refused(Exception):
         self.status, self.code, self.message = status, code, message
 
 
-def _hmac(key, text):
-    return hmac.new(key, text.encode(), hashlib.sha256).digest()
-
-
-def signature(secret, region, date, canonical):
-    """SigV4 of a canonical request; date is YYYYMMDDTHHMMSSZ."""
-    day = date[:8]
-    text = "\n".join(["AWS4-HMAC-SHA256", date, f"{day}/{region}/s3/aws4_request",
-                      hashlib.sha256(canonical.encode()).hexdigest()])
-    key = _hmac(("AWS4" + secret).encode(), day)
-    for part in (region, "s3", "aws4_request"):
-        key = _hmac(key, part)
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+def signature(secret, region, date, method, path, query, headers):
+    """SigV4 by botocore, of a request that is taken apart: it does all encoding and sorting itself."""
+    auth = S3SigV4Auth(Credentials("any", secret), "s3", region)
+    request = AWSRequest(method, f"http://{headers['host']}{urllib.parse.quote(urllib.parse.unquote(path))}", headers,
+                         params=dict(urllib.parse.parse_qsl(query, keep_blank_values=True)))
+    request.context["timestamp"] = date  # YYYYMMDDTHHMMSSZ
+    return auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -65,8 +66,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if region != stub.region:
             raise Refused(400, "AuthorizationHeaderMalformed", f"the region is wrong; expecting '{stub.region}'")
         date, names = headers.get("x-amz-date", ""), signed.split(";")
-        when = datetime.datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
-        if abs((datetime.datetime.now(datetime.timezone.utc) - when).total_seconds()) > 900 or date[:8] != day:
+        when = datetime.datetime.strptime(date, "%Y%m%dT%H%M%SZ")
+        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        if abs((now - when).total_seconds() + stub.ahead) > 900 or date[:8] != day:
             raise Refused(403, "RequestTimeTooSkewed", "The difference between the clocks is too large.")
         wanted = {h for h in headers if h.startswith("x-amz-")} | {"host"}
         digest = headers.get("x-amz-content-sha256")
@@ -77,12 +79,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise Refused(403, "SignatureDoesNotMatch", "The query is not canonical.")
         if not wanted <= set(names) or names != sorted(names):
             raise Refused(403, "AccessDenied", "There were headers present in the request which were not signed")
-        lines = [self.command, path, query, *[f"{n}:{headers.get(n, '')}" for n in names], "", signed, digest]
-        right = signature(stub.keys[identity], region, date, "\n".join(lines))
+        right = signature(stub.keys[identity], region, date, self.command, path, query,
+                          {n: headers.get(n, "") for n in names})
         if not hmac.compare_digest(right, given):
             raise Refused(403, "SignatureDoesNotMatch", "The request signature we calculated does not match.")
         if stub.token is not None and headers.get("x-amz-security-token") != stub.token:
             raise Refused(400, "InvalidToken", "The provided token is malformed.")
+        if stub.expired and "x-amz-security-token" in headers:
+            raise Refused(400, "ExpiredToken", "The provided token has expired.")
         if digest != "UNSIGNED-PAYLOAD" and digest != hashlib.sha256(body).hexdigest():
             raise Refused(400, "XAmzContentSHA256Mismatch", "The provided header does not match what was computed.")
 
@@ -141,6 +145,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def serve(self, body):
         stub = self.server.stub
         path, _, query = self.path.partition("?")
+        bucket, dot, _ = self.headers.get("Host", "").partition(".")
+        path = f"/{bucket}{path}" if dot and bucket in stub.hosts else path
         bucket, _, key = urllib.parse.unquote(path).lstrip("/").partition("/")
         if bucket not in stub.buckets:
             raise Refused(404, "NoSuchBucket", "The specified bucket does not exist.")
@@ -188,6 +194,7 @@ class S3Stub:
     def __init__(self, buckets, keys, region="us-east-1", page=1000, token=None, cert=None):
         self.buckets, self.keys, self.region, self.page, self.token = set(buckets), keys, region, page, token
         self.read_only, self.stuck = set(), False
+        self.ahead, self.expired, self.hosts = 0, False, set()
         self.objects, self.requests, self.faults = {}, [], []
         self.hard_close = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.server = Server(("127.0.0.1", 0), Handler)

@@ -215,6 +215,24 @@ static void often_switched_off(void **state)
     well();
 }
 
+/* The next look was written down by a clock that was years ahead; with the right one it is no date to wait for. */
+static void often_switched_off_after_a_wrong_clock(void **state)
+{
+    (void)state;
+    net.epoch = SIMNET_1970 + 3650 * DAY;
+    ok(simnet_open(&net));
+    settled();
+    assert_int_equal(net.agent.memory.next_look > SIMNET_1970 + 3650 * DAY, 1);
+    uint32_t looks = net.looks;
+    for (unsigned days = 0; days < 60; days++) {
+        net.epoch = SIMNET_1970;
+        restart(GW_CAUSE_POWER);
+        ok(simnet_run(&net, 10 * 3600));
+    }
+    assert_in_range(net.looks - looks, 10, 60);
+    well();
+}
+
 /* RAM survives; the counter of milliseconds may have stood still. */
 static void sleep_with_ram(void **state)
 {
@@ -514,6 +532,7 @@ int main(void)
         TEST(back_off_survives_a_reset),
         TEST(sleeping_with_and_without_a_clock),
         TEST(often_switched_off),
+        TEST(often_switched_off_after_a_wrong_clock),
         TEST(sleep_with_ram),
         TEST(attempts_of_a_day),
         TEST(attempts_that_a_reset_ends),
