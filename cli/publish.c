@@ -9,7 +9,7 @@
 
 static const struct gwh_option publish_options[] = {
     {"to", "WHERE", "DIR, s3://bucket/prefix (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, "
-                    "AWS_SECRET_ACCESS_KEY), or a server: https://HOST:PORT", true, false},
+                    "AWS_SECRET_ACCESS_KEY; docs/static.md), or a server: https://HOST:PORT", true, false},
     {"trust", "BUNDLE", "the trust bundle of the devices: what they would refuse is not published; needed but for a "
                         "server, which has its own", false, false},
     {"root", "KEY", "a root; those in BUNDLE.roots.pem if none is given", false, true},

@@ -341,6 +341,19 @@ static void warn_of_nobody(struct session *s)
     gw_wipe(s->buffer, sizeof s->buffer);
 }
 
+/* A device that waits for its first look is silent meanwhile: somebody may sit before it. */
+static void say_first_look(struct session *s)
+{
+    struct gw_agent_status now;
+    gw_agent_status(&s->agent, &now);
+    if (s->app->run->json || now.trial || now.next_look_s == 0) {
+        return;
+    }
+    (void)printf("%7.2f  looks for an update in %u s; --interval says how often, and bounds this first wait too\n",
+                 (double)(gwp_now_ms() - s->app->started_ms) / 1000.0, (unsigned)now.next_look_s);
+    (void)fflush(stdout);
+}
+
 static int run(struct session *s, struct gwh_error *err)
 {
     int e = gwp_device_mount(&s->device, err);
@@ -361,6 +374,7 @@ static int run(struct session *s, struct gwh_error *err)
         end = gwh_fail_reason(err, e, "the agent does not start");
     } else if (end == GWH_OK) {
         warn_of_nobody(s);
+        say_first_look(s);
         end = loop(s);
         say_counts(s);
         gw_agent_close(&s->agent);
@@ -386,7 +400,10 @@ int gwp_app_main(const struct gwp_app *app)
     s->device.flash.cut_at = app->cut_at;
     int end = run(s, &err);
     if (err.exit != GWH_OK) {
-        (void)fprintf(stderr, "%s: %s\n%s\n", app->run->folder, err.text, err.hint);
+        (void)fprintf(stderr, "%s: %s\n", app->run->folder, err.text);
+        if (err.hint[0] != '\0') {
+            (void)fprintf(stderr, "next: %s\n", err.hint);
+        }
         end = GWP_APP_FAILED;
     }
     gwp_device_close(&s->device);

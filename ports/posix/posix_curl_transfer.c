@@ -14,6 +14,7 @@
 
 #define DISCARD 16384u /* bytes of a body nobody reads, for the sake of the connection */
 #define REDIRECTS 3u
+#define WHY 400u       /* bytes of a sentence for people */
 
 static uint64_t now_ms(void)
 {
@@ -116,21 +117,24 @@ static int on_debug(CURL *easy, curl_infotype type, char *data, size_t n, void *
 }
 
 /* For people: what of the head is other than it should be. */
-static void describe(const struct gwp_answer *a, char why[200])
+static void describe(const struct gwp_curl *c, char why[WHY])
 {
-    int n = snprintf(why, 200, "the server answered with status %u", a->status);
-    if (a->status == 206 && a->has_range) {
-        (void)snprintf(why + n, 200 - (size_t)n, ", bytes %llu-%llu/%llu, entity tag %.40s",
+    const struct gwp_answer *a = &c->answer;
+    int n = snprintf(why, WHY, "the server answered with status %u", a->status);
+    if (a->status >= 400) {
+        (void)snprintf(why + n, WHY - (size_t)n, " when asked for %.300s", c->target.url);
+    } else if (a->status == 206 && a->has_range) {
+        (void)snprintf(why + n, WHY - (size_t)n, ", bytes %llu-%llu/%llu, entity tag %.40s",
                        (unsigned long long)a->first, (unsigned long long)a->last, (unsigned long long)a->size,
                        a->etag[0] != '\0' ? a->etag : "none");
     } else if (a->coded) {
-        (void)snprintf(why + n, 200 - (size_t)n, " and a content coding");
+        (void)snprintf(why + n, WHY - (size_t)n, " and a content coding");
     }
 }
 
 static void judge(struct gwp_curl *c)
 {
-    char why[200];
+    char why[WHY];
     bool payload = c->request.resource == GW_RESOURCE_PAYLOAD;
     int e;
     c->judged = true;
@@ -146,7 +150,7 @@ static void judge(struct gwp_curl *c)
     if (e == GW_ERR_NOTHING) {
         c->error = e; /* no failure */
     } else if (e < 0) {
-        describe(&c->answer, why);
+        describe(c, why);
         (void)gwp_curl_fail(c, e, why);
     }
 }

@@ -184,7 +184,8 @@ int gwp_device_run(const struct gwp_run *how, struct gwh_error *err)
     }
     gwp_handover_drop(how->folder); /* off again */
     if (e == GWH_OK && out_of_time(&s)) {
-        e = gwh_fail(err, GWH_REFUSED, "%s was not done within %u s", how->folder, (unsigned)how->seconds);
+        (void)gwh_fail(err, GWH_REFUSED, "%s was not done within %u s", how->folder, (unsigned)how->seconds);
+        e = gwh_hint(err, "its last lines say what it waits for; a longer --seconds or a shorter --interval helps");
     }
     return e;
 }

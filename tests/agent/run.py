@@ -13,12 +13,13 @@ Arguments choose some. Ends with `N passed, N failed`.
 import os
 import random
 import shutil
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from scene import CLASS, FRAME, Device, Scene, godwit, reports  # noqa: E402
+from scene import BIN, CLASS, FRAME, Device, Scene, godwit, reports  # noqa: E402
 from server import FaultServer  # noqa: E402
 
 FULL = os.environ.get("GODWIT_FULL")
@@ -64,6 +65,29 @@ def clean(s):
             device.run(web.url, ports=ports)
         s.holds(f"clean, {ports}: a look that finds nothing new", len(device.of("NOTHING")) >= 2, device.said)
         device.remove()
+
+
+def people(s):
+    """What somebody reads who starts a device by hand: what it waits for, what went wrong, what to do next."""
+    device = Device("people")
+
+    def said(*more, seconds=2):
+        with server(s) as web:
+            done = subprocess.run([str(BIN / "godwit-device"), "run", device.folder, "--server", web.url, *more,
+                                   "--seconds", str(seconds)], capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, err = said("--ca", "pki/ca.pem", "--interval", "86400", "--clock", "none")
+    s.holds("people: the first look is announced", code == 1 and "looks for an update in " in out, out + err)
+    s.holds("people: the end says what to do", "was not done within 2 s\nnext: " in err and "--interval" in err, err)
+    code, out, err = said("--ca", "nothing.pem")
+    s.holds("people: a CA that is not there", code == 3 and "nothing.pem\nnext: give a file with CA" in err, err)
+    code, out, err = said("--ca", "pki/ca.pem", "--interval", "5", "--offer", "elsewhere")
+    s.holds("people: an offer that is not there is named", "status 404 when asked for https://" in out and
+            "/elsewhere" in out, out + err)
+    code, out, err = said("--ca", "pki/ca.pem", "--interval", "5", "--looks", "1", seconds=60)
+    s.holds("people: nobody waits for what comes at once", code == 0 and "is confirmed" in out, out + err)
+    device.remove()
 
 
 # ---- Faults ----------------------------------------------------------------------------------------------------------
@@ -444,7 +468,7 @@ def life(s):
 
 def main():
     os.chdir(os.environ.get("GODWIT_TMP") or sys.exit("GODWIT_TMP: an empty folder"))
-    parts = {f.__name__: f for f in (clean, faults, hostile, images, cuts, life)}
+    parts = {f.__name__: f for f in (clean, people, faults, hostile, images, cuts, life)}
     chosen = [parts[a] for a in sys.argv[1:] if a in parts] or parts.values()
     s = Scene()
     s.good = s.pki.server("server")
