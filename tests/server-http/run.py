@@ -259,6 +259,27 @@ def test_numbers():
             equal("all are forgotten", c.ask("/count").json()["connections"], 1)
 
 
+def _from(port, context, source):
+    """A connection from this address; None: refused."""
+    try:
+        s = socket.create_connection(("127.0.0.1", port), 10, source_address=(source, 0))
+        return context.wrap_socket(s, server_hostname="localhost")
+    except OSError:
+        return None
+
+
+def test_numbers_of_ipv4_at_an_ipv6_door(world):
+    """[::] takes IPv4 too: each of its addresses counts for itself, not all of them as one /64."""
+    with toy(f"payloads=[::]:0,cert={world.cert},key={world.key},per_address=2") as t:
+        port, context = t.port["payloads"], world.context()
+        one = [_from(port, context, "127.0.0.1") for _ in range(3)]
+        other = [_from(port, context, "127.0.0.2") for _ in range(3)]
+        equal("of one address", [c is not None for c in one], [True, True, False])
+        equal("of another one", [c is not None for c in other], [True, True, False])
+        for c in one + other:
+            c and c.close()
+
+
 def _works(client, path="/who"):
     try:
         answer = client.ask(path)
@@ -511,6 +532,20 @@ def test_stream():
             time.sleep(1)
             equal("too slow: dropped", other.ask("/count").json()["gone"], 2)
             check("and closed", c.closed())
+
+
+def test_stream_memory():
+    """A listener that reads all the time, and never all of it: what was read needs no room."""
+    with toy(PLAIN) as t, socket.socket() as s, Client(t.port["payloads"]) as other:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.connect(("127.0.0.1", t.port["payloads"]))
+        s.sendall(b"GET /stream?steady=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+        total, end = 0, time.monotonic() + 20
+        while total < 8 << 20 and time.monotonic() < end:
+            total += len(s.recv(65536))
+        check("it reads", total >= 8 << 20, f"({total})")
+        room = other.ask("/count").json()["room"]
+        check("what waits is bounded, and so is its room", 0 < room <= 1 << 19, f"({room})")
 
 
 def test_drain(world):
