@@ -38,6 +38,7 @@ struct gws_db {
     /* Under the mutex: */
     struct list queue, done;
     unsigned waiting;
+    struct gws_db_counts counts;
     bool stop;
 };
 
@@ -275,8 +276,9 @@ static void prepare(struct list *batch)
 }
 
 /* Also what was refused fails when the commit does: it was judged by what is not there now. */
-static void run_batch(sqlite3 *db, struct list *batch)
+static struct gws_db_counts run_batch(sqlite3 *db, struct list *batch)
 {
+    struct gws_db_counts done = {1, 0};
     struct gwh_error err = {0}, ignored = {0};
     prepare(batch);
     int e = gws_exec(db, &err, "BEGIN IMMEDIATE", "");
@@ -289,7 +291,12 @@ static void run_batch(sqlite3 *db, struct list *batch)
     }
     if (e != GWH_OK) {
         fail_all(batch, &err);
+        return (struct gws_db_counts){0, 0};
     }
+    for (const struct gws_change *c = batch->first; c != NULL; c = c->next) {
+        done.changes += c->result == GWH_OK;
+    }
+    return done;
 }
 
 /* ---- The writer -------------------------------------------------------------------------------------------------- */
@@ -308,10 +315,12 @@ static bool next_batch(struct gws_db *db, struct list *batch)
     return batch->first != NULL;
 }
 
-static void hand_back(struct gws_db *db, struct list *batch)
+static void hand_back(struct gws_db *db, struct list *batch, struct gws_db_counts did)
 {
     uint64_t one = 1;
     (void)pthread_mutex_lock(&db->mutex);
+    db->counts.commits += did.commits;
+    db->counts.changes += did.changes;
     for (struct gws_change *c = take(batch); c != NULL; c = take(batch)) {
         append(&db->done, c);
     }
@@ -324,8 +333,8 @@ static void *writer(void *arg)
     struct gws_db *db = arg;
     struct list batch;
     while (next_batch(db, &batch)) {
-        run_batch(db->writer, &batch);
-        hand_back(db, &batch);
+        struct gws_db_counts did = run_batch(db->writer, &batch);
+        hand_back(db, &batch, did);
     }
     return NULL;
 }
@@ -459,6 +468,14 @@ unsigned gws_db_waiting(struct gws_db *db)
     unsigned n = db->waiting;
     (void)pthread_mutex_unlock(&db->mutex);
     return n;
+}
+
+struct gws_db_counts gws_db_counts(struct gws_db *db)
+{
+    (void)pthread_mutex_lock(&db->mutex);
+    struct gws_db_counts counts = db->counts;
+    (void)pthread_mutex_unlock(&db->mutex);
+    return counts;
 }
 
 sqlite3 *gws_db_reader(struct gws_db *db)

@@ -43,6 +43,11 @@ void gws_db_submit(struct gws_db *db, struct gws_change *c);
 /* Changes that were submitted and are not done; beyond GWS_DB_QUEUE_MAX callers answer 503. */
 #define GWS_DB_QUEUE_MAX 20000u
 unsigned gws_db_waiting(struct gws_db *db);
+/* Since it was opened: transactions committed, and changes in them. */
+struct gws_db_counts {
+    uint64_t commits, changes;
+};
+struct gws_db_counts gws_db_counts(struct gws_db *db);
 /* For the main thread; read-only. */
 sqlite3 *gws_db_reader(struct gws_db *db);
 /* A consistent copy while the server runs (SQLite's online backup); appears under `path` whole and durable, or not at

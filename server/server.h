@@ -111,7 +111,7 @@ void gws_events_free(struct gws_server *s); /* after gws_http_free(): nobody lis
 enum gws_metric {
     GWS_M_LOOKS, GWS_M_LOOKS_UNCHANGED, GWS_M_LOOKS_NOTHING, GWS_M_PAYLOAD_REQUESTS, GWS_M_PAYLOAD_BYTES,
     GWS_M_REPORTS, GWS_M_REPORTS_REFUSED, GWS_M_REFUSED, GWS_M_NOTIFIED, GWS_M_CONNECTIONS, GWS_M_HANDSHAKES,
-    GWS_M_RESUMED, GWS_M_COMMITS, GWS_M_CHANGES, GWS_METRICS
+    GWS_M_RESUMED, GWS_METRICS
 };
 void gws_count(enum gws_metric m, uint64_t n);
 

@@ -147,6 +147,8 @@ def test_metrics():
         text = a.body.decode()
         check("metrics", a.status == 200 and "# TYPE godwit_devices gauge\ngodwit_devices 0\n" in text, text)
         names = re.findall(r"^(godwit_\w+) \d+$", text, re.M)
+        counted = {n: int(re.search(rf"^godwit_{n} (\d+)$", text, re.M)[1]) for n in ("commits_total", "changes_total")}
+        check("commits are counted", counted["commits_total"] >= 1 and counted["changes_total"] >= 1, counted)
         check("each with HELP and TYPE", len(names) > 15 and all(f"# HELP {n} " in text for n in names))
         c.send(f"GET /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
         equal("events", c.answer().headers["content-type"], "text/event-stream")
