@@ -25,6 +25,7 @@ static const struct {
     [GWS_M_PAYLOAD_BYTES] = { "payload_bytes_total", "Bytes of payloads that were asked for." },
     [GWS_M_REPORTS] = { "reports_total", "Reports stored." },
     [GWS_M_REPORTS_REFUSED] = { "reports_refused_total", "Reports refused: forged, replayed, malformed." },
+    [GWS_M_REPORTS_PRUNED] = { "reports_pruned_total", "Reports removed because they were old, or too many." },
     [GWS_M_REFUSED] = { "refused_total", "Requests and connections refused." },
     [GWS_M_NOTIFIED] = { "notified_total", "Notifications sent over MQTT." },
     [GWS_M_CONNECTIONS] = { "connections_total", "Connections accepted." },

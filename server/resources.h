@@ -210,6 +210,16 @@ struct gws_storing {
 };
 int gws_report_store(struct gws_storing *t, sqlite3 *db, struct gwh_error *err);
 
+/* One step of removing old reports, of bounded work, from the device behind `after` on. A device's newest stays. */
+struct gws_pruning {
+    uint32_t keep_each; /* reports of one device; 0: any number */
+    int64_t older_than; /* seconds since 1970: reports that came before go; INT64_MIN: none */
+    char after[GW_DEVICE_ID_MAX + 1];
+    uint64_t removed; /* told */
+    bool more;        /* told: there are devices that were not looked at */
+};
+int gws_reports_prune(struct gws_pruning *p, sqlite3 *db, struct gwh_error *err);
+
 /* Verifies every stored report by the key of its device, and that the columns say what it says. `each`: of those that
  * are not so; why is one line. */
 struct gws_audited {

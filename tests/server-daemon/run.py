@@ -158,6 +158,34 @@ def test_metrics():
     equal("ended with a listener", d.code, 0)
 
 
+def test_old_reports():
+    """What [reports] does not keep goes, from the start on; the newest of a device stays."""
+    folder = TMP / "reports"
+    folder.mkdir()
+    config = folder / "godwitd.conf"
+    config.write_text(PLAIN + "[reports]\nkeep_each = 5\n")
+    with Daemon(config):
+        pass
+    db = sqlite3.connect(folder / "data/godwit.db")
+    token, now = "gwa_" + "b" * 43, int(time.time())
+    db.execute("INSERT INTO token(id, name, hash, role, created, creator, expires) VALUES('t', 'n', ?, 1, 1, 'c', ?)",
+               (hashlib.sha256(token.encode()).digest(), now + 1000))
+    db.execute("INSERT INTO class(id, vendor, name, created) VALUES(?, 'v', 'n', 1)", (bytes(16),))
+    for device, reports, received in (("a", 700, now), ("b", 3, now), ("old", 3, now - 366 * 86400)):
+        db.execute("INSERT INTO device(id, class, created, origin) VALUES(?, ?, 1, 'import')", (device, bytes(16)))
+        db.executemany("INSERT INTO report(device, counter, received, state, reason, about_epoch, about_sequence,"
+                       " bytes, again, cose) VALUES(?, ?, ?, 1, 0, 0, 0, 0, 0, x'00')",
+                       [(device, i + 1, received) for i in range(reports)])
+    db.commit()
+    with Daemon(config) as d, Client(d.port["admin"]) as c:
+        check("it says so", d.wait_for("reports-pruned reports=697"), d.lines)
+        text = c.ask("/metrics", headers=[f"Authorization: Bearer {token}"]).body.decode()
+        check("and counts", "\ngodwit_reports_pruned_total 697\n" in text, text)
+    equal("kept", db.execute("SELECT device, min(counter), count(*) FROM report GROUP BY device").fetchall(),
+          [("a", 696, 5), ("b", 1, 3), ("old", 3, 1)])
+    db.close()
+
+
 def put_blob(data):
     name = hashlib.sha256(data).hexdigest()
     folder = TMP / "data/blobs" / name[:2]
