@@ -3,7 +3,7 @@
  *
  * The writer takes what waits, up to a batch, runs each change in a savepoint of one transaction, commits, and hands
  * the changes back to the event loop over an eventfd. It never waits for more to come: while one commit runs, the next
- * batch gathers by itself.
+ * batch gathers by itself. What is slow to prepare is prepared by a second thread, which then queues it for the writer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,15 +31,15 @@ struct gws_db {
     sqlite3 *writer, *reader;
     int lock, wake;
     struct event *event;
-    pthread_t thread;
-    bool started;
+    pthread_t thread, preparer;
+    bool started, preparing;
     pthread_mutex_t mutex;
-    pthread_cond_t more;
+    pthread_cond_t more, more_slow;
     /* Under the mutex: */
-    struct list queue, done;
+    struct list queue, slow, done;
     unsigned waiting;
     struct gws_db_counts counts;
-    bool stop;
+    bool stop, stop_slow;
 };
 
 static void append(struct list *l, struct gws_change *c)
@@ -266,13 +266,11 @@ static void fail_all(struct list *batch, const struct gwh_error *err)
     }
 }
 
-static void prepare(struct list *batch)
+static void prepare(struct gws_change *c)
 {
-    for (struct gws_change *c = batch->first; c != NULL; c = c->next) {
-        memset(&c->err, 0, sizeof c->err);
-        c->result = c->prepare != NULL ? c->prepare(c) : GWH_OK;
-        c->refused = c->result != GWH_OK;
-    }
+    memset(&c->err, 0, sizeof c->err);
+    c->result = c->prepare != NULL ? c->prepare(c) : GWH_OK;
+    c->refused = c->result != GWH_OK;
 }
 
 /* Also what was refused fails when the commit does: it was judged by what is not there now. */
@@ -280,7 +278,12 @@ static struct gws_db_counts run_batch(sqlite3 *db, struct list *batch)
 {
     struct gws_db_counts done = {1, 0};
     struct gwh_error err = {0}, ignored = {0};
-    prepare(batch);
+    for (struct gws_change *c = batch->first; c != NULL; c = c->next) {
+        if (!c->prepared) {
+            prepare(c);
+        }
+        c->prepared = false; /* it may be submitted again */
+    }
     int e = gws_exec(db, &err, "BEGIN IMMEDIATE", "");
     for (struct gws_change *c = batch->first; e == GWH_OK && c != NULL; c = c->next) {
         e = run_change(db, c, &err);
@@ -339,6 +342,37 @@ static void *writer(void *arg)
     return NULL;
 }
 
+/* ---- What is slow to prepare ------------------------------------------------------------------------------------- */
+
+/* The next one; NULL: the end. */
+static struct gws_change *next_slow(struct gws_db *db)
+{
+    (void)pthread_mutex_lock(&db->mutex);
+    while (db->slow.first == NULL && !db->stop_slow) {
+        (void)pthread_cond_wait(&db->more_slow, &db->mutex);
+    }
+    struct gws_change *c = take(&db->slow);
+    (void)pthread_mutex_unlock(&db->mutex);
+    return c;
+}
+
+static void *preparer(void *arg)
+{
+    struct gws_db *db = arg;
+    struct gws_change *c;
+    while ((c = next_slow(db)) != NULL) {
+        prepare(c);
+        c->prepared = true;
+        (void)pthread_mutex_lock(&db->mutex);
+        append(&db->queue, c);
+        (void)pthread_cond_signal(&db->more);
+        (void)pthread_mutex_unlock(&db->mutex);
+    }
+    return NULL;
+}
+
+/* ---- Back to the event loop -------------------------------------------------------------------------------------- */
+
 /* In the event loop's thread. What `done` submits is dealt with later. */
 static void deliver(struct gws_db *db)
 {
@@ -362,9 +396,22 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     deliver(arg);
 }
 
-static int start_writer(struct gws_db *db, struct event_base *base, struct gwh_error *err)
+static int start_threads(struct gws_db *db, struct gwh_error *err)
 {
     sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the event loop's */
+    int code = pthread_create(&db->thread, NULL, writer, db);
+    db->started = code == 0;
+    code = db->started ? pthread_create(&db->preparer, NULL, preparer, db) : code;
+    db->preparing = code == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = code;
+    return code == 0 ? GWH_OK : gwh_fail_errno(err, "the database's writer");
+}
+
+static int start_writer(struct gws_db *db, struct event_base *base, struct gwh_error *err)
+{
     db->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (db->wake < 0) {
         return gwh_fail_errno(err, "the database's writer");
@@ -373,13 +420,7 @@ static int start_writer(struct gws_db *db, struct event_base *base, struct gwh_e
     if (db->event == NULL || event_add(db->event, NULL) != 0) {
         return gwh_fail(err, GWH_IO, "the database's writer: no event");
     }
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the event loop's */
-    int code = pthread_create(&db->thread, NULL, writer, db);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    db->started = code == 0;
-    errno = code;
-    return db->started ? GWH_OK : gwh_fail_errno(err, "the database's writer");
+    return start_threads(db, err);
 }
 
 /* ---- Its life ---------------------------------------------------------------------------------------------------- */
@@ -405,6 +446,7 @@ int gws_db_open(struct gws_db **out, const char *path, struct event_base *base, 
     db->lock = db->wake = -1;
     (void)pthread_mutex_init(&db->mutex, NULL);
     (void)pthread_cond_init(&db->more, NULL);
+    (void)pthread_cond_init(&db->more_slow, NULL);
     int e = open_all(db, path, base, err);
     if (e != GWH_OK) {
         gws_db_close(db);
@@ -414,8 +456,16 @@ int gws_db_open(struct gws_db **out, const char *path, struct event_base *base, 
     return GWH_OK;
 }
 
+/* First the preparer, which still hands over what it has, then the writer. */
 static void stop_writer(struct gws_db *db)
 {
+    (void)pthread_mutex_lock(&db->mutex);
+    db->stop_slow = true;
+    (void)pthread_cond_signal(&db->more_slow);
+    (void)pthread_mutex_unlock(&db->mutex);
+    if (db->preparing) {
+        (void)pthread_join(db->preparer, NULL);
+    }
     (void)pthread_mutex_lock(&db->mutex);
     db->stop = true;
     (void)pthread_cond_signal(&db->more);
@@ -447,6 +497,7 @@ void gws_db_close(struct gws_db *db)
     }
     (void)pthread_mutex_destroy(&db->mutex);
     (void)pthread_cond_destroy(&db->more);
+    (void)pthread_cond_destroy(&db->more_slow);
     free(db);
 }
 
@@ -457,8 +508,8 @@ void gws_db_submit(struct gws_db *db, struct gws_change *c)
     if (db->stop) { /* from a `done` of the last ones */
         c->result = gwh_fail(&c->err, GWH_IO, "the server is going down");
     }
-    append(db->stop ? &db->done : &db->queue, c);
-    (void)pthread_cond_signal(&db->more);
+    append(db->stop ? &db->done : c->slow ? &db->slow : &db->queue, c);
+    (void)pthread_cond_signal(c->slow ? &db->more_slow : &db->more);
     (void)pthread_mutex_unlock(&db->mutex);
 }
 

@@ -20,16 +20,19 @@ struct gws_db;
 
 /* A change of the database. Owned by who submits it, until `done` was called. */
 struct gws_change {
-    /* In the writer's thread, before the transaction begins: long work that needs no database, such as verifying. May
-     * be NULL. Anything but GWH_OK refuses the change. */
+    /* In the writer's thread, before the transaction begins: work that needs no database, such as verifying. May be
+     * NULL. Anything but GWH_OK refuses the change. */
     int (*prepare)(struct gws_change *c);
+    /* `prepare` may take long: it is called in a thread of its own, one after the other, before the change comes to the
+     * writer. Others pass it by meanwhile. */
+    bool slow;
     /* In the writer's thread, inside a transaction, once. Anything but GWH_OK undoes it; fill c->err then. */
     int (*apply)(struct gws_change *c, sqlite3 *db);
     /* In the thread of the event loop: after the commit, or after the failure. Frees the change. */
     void (*done)(struct gws_change *c);
     int result;
     struct gwh_error err;
-    bool refused;            /* the writer's: by `prepare` */
+    bool prepared, refused;  /* the threads': `prepare` was called, and refused it */
     struct gws_change *next; /* the queue's */
 };
 

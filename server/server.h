@@ -8,7 +8,8 @@
  *   classes.c devices.c releases.c rollouts.c tokens.c audit.c events.c metrics.c openapi.c      administration (19)
  *   mqtt.c      tells devices that there is something, takes reports (SPEC.md, section 20)
  *
- * One thread runs the event loop and all handlers; one more writes to the database.
+ * One thread runs the event loop and all handlers; one more writes to the database; a third does what takes long
+ * before that: payloads that are uploaded, and checked.
  */
 #ifndef GWS_SERVER_H
 #define GWS_SERVER_H

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <semaphore.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -217,6 +218,62 @@ static void what_was_written_before_the_refusal_is_undone(void **state)
     gws_db_close(db);
 }
 
+/* ---- What is slow to prepare ------------------------------------------------------------------------------------- */
+
+static sem_t go;
+static unsigned prepared;
+static int wait_to_go(struct gws_change *c)
+{
+    sem_wait(&go);
+    prepared++;
+    return ((struct setting *)c)->fail ? gwh_fail(&c->err, GWH_REFUSED, "told to") : GWH_OK;
+}
+
+static void submit_slow(struct gws_db *db, struct setting *s, unsigned number, bool fail, unsigned *left)
+{
+    *s = (struct setting){.change = {.prepare = wait_to_go, .slow = true, .apply = apply, .done = done},
+                          .fail = fail, .left = left, .result = -1};
+    snprintf(s->name, sizeof s->name, "n%u", number);
+    (*left)++;
+    gws_db_submit(db, &s->change);
+}
+
+static void what_is_slow_to_prepare_holds_nobody_up(void **state)
+{
+    struct gws_db *db = open_db();
+    struct setting slow[3], quick[300];
+    unsigned left = 0, slow_left = 0;
+    (void)state;
+    sem_init(&go, 0, 0);
+    prepared = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        submit_slow(db, &slow[i], 1000 + i, i == 1, &slow_left);
+    }
+    for (unsigned i = 0; i < 300; i++) {
+        submit(db, &quick[i], i, &left);
+    }
+    while (left > 0) { /* nobody has let the slow ones go yet */
+        event_base_loop(base, EVLOOP_ONCE);
+    }
+    assert_int_equal(prepared, 0);
+    assert_int_equal(gws_db_waiting(db), 3);
+    assert_int_equal(count(gws_db_reader(db)), 300);
+    sem_post(&go);
+    sem_post(&go);
+    while (slow_left > 1) {
+        event_base_loop(base, EVLOOP_ONCE);
+    }
+    assert_int_equal(slow[0].result, GWH_OK);
+    assert_int_equal(slow[1].result, GWH_REFUSED);
+    assert_string_equal(slow[1].change.err.text, "told to");
+    assert_int_equal(slow[2].result, -1);
+    sem_post(&go);
+    gws_db_close(db); /* waits for the last one */
+    assert_int_equal(slow[2].result, GWH_OK);
+    assert_int_equal(prepared, 3);
+    sem_destroy(&go);
+}
+
 static void closing_waits_for_what_was_submitted(void **state)
 {
     struct gws_db *db = open_db();
@@ -340,6 +397,7 @@ int main(void)
         T(a_change_that_fails_takes_no_other_with_it),
         T(what_was_written_before_the_refusal_is_undone),
         T(closing_waits_for_what_was_submitted),
+        T(what_is_slow_to_prepare_holds_nobody_up),
         T(statements_nest_and_stop),
         T(a_backup_is_whole_and_replaces_nothing),
     };
