@@ -22,6 +22,7 @@
 #include "migrations.h"
 
 #define BUSY_MS 5000
+#define LOG_KEPT "16777216" /* bytes of the log that stay when a long reader, who made it longer, has gone */
 #define APPLICATION_ID 0x47445754 /* "GDWT" */
 
 struct list {
@@ -94,7 +95,8 @@ static int connect_to(sqlite3 **out, const char *path, int flags, struct gwh_err
         (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
         (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
-        e = pragma(db, err, "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cell_size_check=ON");
+        e = pragma(db, err, "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cell_size_check=ON;"
+                            " PRAGMA journal_size_limit=" LOG_KEPT);
     }
     e = e == GWH_OK ? gws_statements_keep(db, err) : e;
     if (e != GWH_OK) {

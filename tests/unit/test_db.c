@@ -218,6 +218,57 @@ static void what_was_written_before_the_refusal_is_undone(void **state)
     gws_db_close(db);
 }
 
+/* ---- The log ----------------------------------------------------------------------------------------------------- */
+
+static int64_t log_size(void)
+{
+    char wal[320];
+    struct stat st;
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    return stat(wal, &st) == 0 ? (int64_t)st.st_size : 0;
+}
+
+static int apply_large(struct gws_change *c, sqlite3 *db)
+{
+    static uint8_t bytes[1 << 20];
+    struct setting *s = (struct setting *)c;
+    return gws_exec(db, &c->err, "INSERT OR REPLACE INTO setting(name, value) VALUES(?, ?)", "tb", s->name,
+                    (struct gw_span){bytes, sizeof bytes});
+}
+
+static void write_large(struct gws_db *db, unsigned times)
+{
+    for (unsigned i = 0; i < times; i++) {
+        unsigned left = 1;
+        struct setting s = {.change = {.apply = apply_large, .done = done}, .name = "large", .left = &left};
+        gws_db_submit(db, &s.change);
+        while (left > 0) {
+            event_base_loop(base, EVLOOP_ONCE);
+        }
+        assert_int_equal(s.result, GWH_OK);
+    }
+}
+
+/* Somebody reads for long (an audit, a copy): the log grows meanwhile, and gives its room back. */
+static void the_log_gives_back_the_room_that_a_long_reader_cost(void **state)
+{
+    struct gws_db *db = open_db();
+    struct gwh_error err = {0};
+    sqlite3 *reader = NULL;
+    (void)state;
+    write_large(db, 1);
+    assert_int_equal(gws_db_open_plain(&reader, path, false, &err), GWH_OK);
+    assert_int_equal(gws_transaction(reader, &err, "BEGIN"), GWH_OK);
+    assert_int_equal(count(reader), 1);
+    write_large(db, 40);
+    assert_true(log_size() > 38 << 20);
+    assert_int_equal(gws_transaction(reader, &err, "COMMIT"), GWH_OK);
+    gws_db_close_plain(reader);
+    write_large(db, 10);
+    assert_in_range(log_size(), 1, 17 << 20);
+    gws_db_close(db);
+}
+
 /* ---- What is slow to prepare ------------------------------------------------------------------------------------- */
 
 static sem_t go;
@@ -398,6 +449,7 @@ int main(void)
         T(what_was_written_before_the_refusal_is_undone),
         T(closing_waits_for_what_was_submitted),
         T(what_is_slow_to_prepare_holds_nobody_up),
+        T(the_log_gives_back_the_room_that_a_long_reader_cost),
         T(statements_nest_and_stop),
         T(a_backup_is_whole_and_replaces_nothing),
     };
