@@ -63,7 +63,7 @@ int gws_db_open_plain(sqlite3 **db, const char *path, bool make, struct gwh_erro
 void gws_db_close_plain(sqlite3 *db);
 /* Commits what a tool changes, or undoes it: gws_transaction(db, err, "BEGIN IMMEDIATE") ... "COMMIT" or "ROLLBACK". */
 int gws_transaction(sqlite3 *db, struct gwh_error *err, const char *statement);
-#define GWS_SCHEMA_VERSION 1u /* of the newest migration */
+#define GWS_SCHEMA_VERSION 2u /* of the newest migration */
 
 /*
  * Statements, prepared once for each connection and kept (128 of them). `sql` is a constant string; `format` has a

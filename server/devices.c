@@ -108,6 +108,18 @@ static int is_known(struct gws_edit *e, sqlite3 *db)
     return x == GWH_OK && n == 0 ? gws_refuse(err, GWS_NOT_FOUND, "there is no such device") : x;
 }
 
+/* What it reported with the old key stays what it reported: the audit (reports.c) is told which key that was. */
+static int replace_key(struct gws_edit *e, sqlite3 *db, const uint8_t key[64])
+{
+    struct gwh_error *err = &e->change.err;
+    struct gw_span xy = {key, 64};
+    int x = gws_exec(db, err,
+                     "INSERT INTO former_key(device, key, last) SELECT id, key, counter FROM device WHERE id = ? AND"
+                     " key <> ? ON CONFLICT(device, key) DO UPDATE SET last = excluded.last",
+                     "tb", e->object, xy);
+    return x == GWH_OK ? gws_exec(db, err, "UPDATE device SET key = ? WHERE id = ?", "bt", xy, e->object) : x;
+}
+
 static int patch(struct gws_edit *e, sqlite3 *db, const struct gws_patch_request *r)
 {
     struct gwh_error *err = &e->change.err;
@@ -116,7 +128,7 @@ static int patch(struct gws_edit *e, sqlite3 *db, const struct gws_patch_request
         x = gws_exec(db, err, "UPDATE device SET enabled = ? WHERE id = ?", "it", (int64_t)r->enabled, e->object);
     }
     if (x == GWH_OK && r->has_key) {
-        x = gws_exec(db, err, "UPDATE device SET key = ? WHERE id = ?", "bt", (struct gw_span){r->key, 64}, e->object);
+        x = replace_key(e, db, r->key);
     }
     if (x == GWH_OK && r->has_kids) {
         x = gws_exec(db, err, "UPDATE device SET kids = ? WHERE id = ?", "bt",

@@ -67,4 +67,9 @@ static const char first[] =
     "CREATE TABLE audit(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,"
     " object TEXT NOT NULL, detail TEXT);";
 
-const char *const gws_migrations[] = {first, NULL};
+/* Keys of devices that an operator replaced: good for reports up to the counter `last`, which came before. */
+static const char second[] =
+    "CREATE TABLE former_key(device TEXT NOT NULL REFERENCES device(id) ON DELETE CASCADE,"
+    " key BLOB NOT NULL CHECK(length(key) = 64), last INTEGER NOT NULL, PRIMARY KEY(device, key)) WITHOUT ROWID;";
+
+const char *const gws_migrations[] = {first, second, NULL};

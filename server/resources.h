@@ -231,6 +231,7 @@ int gws_reports_prune(struct gws_pruning *p, sqlite3 *db, struct gwh_error *err)
  * are not so; why is one line. */
 struct gws_audited {
     uint64_t reports, devices, forged;
+    uint64_t former; /* reports by a key that an operator replaced: the database's word, no list of the desk has it */
 };
 int gws_reports_audit(sqlite3 *db, void (*each)(void *ctx, const char *device, int64_t report, const char *why),
                       void *ctx, struct gws_audited *found, struct gwh_error *err);

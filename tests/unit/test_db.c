@@ -17,6 +17,7 @@
 
 #include "db.h"
 #include "file.h"
+#include "migrations.h"
 
 static char folder[200], path[300];
 static struct event_base *base;
@@ -119,6 +120,33 @@ static void a_new_file_has_the_newest_schema(void **state)
     gws_db_close(db);
     db = open_db(); /* again */
     gws_db_close(db);
+}
+
+/* From each older schema, with what is in it. */
+static void a_file_of_an_older_schema_is_brought_up(void **state)
+{
+    for (unsigned from = 1; from < GWS_SCHEMA_VERSION; from++) {
+        struct gwh_error err = {0};
+        sqlite3 *old = NULL;
+        char sql[120];
+        int64_t n = 0;
+        (void)state;
+        unlink(path);
+        assert_int_equal(sqlite3_open(path, &old), SQLITE_OK);
+        for (unsigned i = 0; i < from; i++) {
+            assert_int_equal(sqlite3_exec(old, gws_migrations[i], NULL, NULL, NULL), SQLITE_OK);
+        }
+        snprintf(sql, sizeof sql, "PRAGMA user_version=%u; PRAGMA application_id=%d", from, 0x47445754);
+        assert_int_equal(sqlite3_exec(old, sql, NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(old, "INSERT INTO setting VALUES('kept', x'01')", NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_close(old), SQLITE_OK);
+        struct gws_db *db = open_db();
+        assert_int_equal(gws_number(gws_db_reader(db), &err, &n, NULL, "PRAGMA user_version", ""), GWH_OK);
+        assert_int_equal(n, GWS_SCHEMA_VERSION);
+        assert_int_equal(count(gws_db_reader(db)), 1);
+        assert_int_equal(gws_number(gws_db_reader(db), &err, &n, NULL, "SELECT count(*) FROM former_key", ""), GWH_OK);
+        gws_db_close(db);
+    }
 }
 
 static void two_servers_on_one_folder_are_refused(void **state)
@@ -443,6 +471,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
     const struct CMUnitTest tests[] = {
         T(a_new_file_has_the_newest_schema),
+        T(a_file_of_an_older_schema_is_brought_up),
         T(two_servers_on_one_folder_are_refused),
         T(other_files_are_refused),
         T(a_change_that_fails_takes_no_other_with_it),

@@ -447,6 +447,56 @@ static void what_the_database_forged_is_found(void **state)
     assert_int_equal(audit(&a), 0);
 }
 
+/* An operator gives the device this key. */
+static void replace_key(const char *id, const struct gwh_key *key)
+{
+    char hex[129], request[160];
+    uint8_t xy[64];
+    struct gwh_error err = {0};
+    memcpy(xy, key->pub.x.p, 32);
+    memcpy(xy + 32, key->pub.y.p, 32);
+    gwh_hex(hex, xy, 64);
+    snprintf(request, sizeof request, "{\"key\":\"%s\"}", hex);
+    struct gws_edit *e = gws_edit_new(gws_device_patch, "ann", id);
+    e->request = json_loads(request, 0, NULL);
+    assert_int_equal(gws_edit_run(e, s.db), GWH_OK);
+    gws_edit_free(e);
+    assert_int_equal(gws_fleet_reload_device(server.fleet, s.db, id, &err), GWH_OK);
+}
+
+static void reports_by_a_key_that_was_replaced_are_told_apart(void **state)
+{
+    struct gws_audited a;
+    int reason;
+    struct gw_report r = t_report_of("dev-1", 1, GW_REPORT_STAGED, 41);
+    (void)state;
+    assert_int_equal(send_report("dev-1", &s.w.device_key, r, &reason), GWH_OK);
+    r.counter = 2;
+    assert_int_equal(send_report("dev-1", &s.w.device_key, r, &reason), GWH_OK);
+    replace_key("dev-1", &s.w.author);
+    assert_int_equal(audit(&a), 0); /* nobody forged anything */
+    r.counter = 3;
+    assert_int_equal(send_report("dev-1", &s.w.device_key, r, &reason), GWH_REFUSED); /* it is no key any more */
+    assert_int_equal(send_report("dev-1", &s.w.author, r, &reason), GWH_OK);
+    replace_key("dev-1", &s.w.author); /* the same again */
+    assert_int_equal(audit(&a), 0);
+    assert_int_equal(a.former, 2);
+    assert_int_equal(a.reports, 3);
+    replace_key("dev-1", &s.w.stranger);
+    assert_int_equal(audit(&a), 0);
+    assert_int_equal(a.former, 3);
+    replace_key("dev-1", &s.w.author); /* back */
+    assert_int_equal(audit(&a), 0);
+    assert_int_equal(a.former, 2);
+    t_server_sql(&s, "UPDATE report SET counter = 9 WHERE counter = 1"); /* later than the key was good for */
+    assert_int_equal(audit(&a), 2); /* the report; and the row of its device, which has another counter */
+    t_server_sql(&s, "UPDATE report SET counter = 1 WHERE counter = 9");
+    t_server_sql(&s, "UPDATE former_key SET last = 1");
+    assert_int_equal(audit(&a), 1);
+    t_server_sql(&s, "DELETE FROM former_key");
+    assert_int_equal(audit(&a), 2);
+}
+
 /* ---- What is not kept -------------------------------------------------------------------------------------------- */
 
 /* Counters 1 to n of dev-1, one each day, all verified and stored. */
@@ -601,6 +651,7 @@ int main(void)
         T(sightings_are_written_now_and_then),
         T(first_sight_follows_the_policy),
         T(what_the_database_forged_is_found),
+        T(reports_by_a_key_that_was_replaced_are_told_apart),
         T(what_was_removed_is_neither_forged_nor_taken_again),
         T(a_step_is_bounded_and_the_next_one_goes_on),
         T(the_running_server_prunes_by_its_configuration),
