@@ -115,7 +115,7 @@ static int replace_key(struct gws_edit *e, sqlite3 *db, const uint8_t key[64])
     struct gw_span xy = {key, 64};
     int x = gws_exec(db, err,
                      "INSERT INTO former_key(device, key, last) SELECT id, key, counter FROM device WHERE id = ? AND"
-                     " key <> ? ON CONFLICT(device, key) DO UPDATE SET last = excluded.last",
+                     " key <> ? ON CONFLICT(device, key) DO UPDATE SET last = max(last, excluded.last)",
                      "tb", e->object, xy);
     return x == GWH_OK ? gws_exec(db, err, "UPDATE device SET key = ? WHERE id = ?", "bt", xy, e->object) : x;
 }
@@ -152,6 +152,12 @@ int gws_device_patch(struct gws_edit *e, sqlite3 *db)
 int gws_device_delete(struct gws_edit *e, sqlite3 *db)
 {
     int x = is_known(e, db);
+    x = x == GWH_OK ? gws_exec(db, &e->change.err, /* what it reported is not taken again, should it come back */
+                               "INSERT INTO former_key(device, key, last) SELECT id, key, counter FROM device WHERE"
+                               " id = ? AND key IS NOT NULL AND counter > 0"
+                               " ON CONFLICT(device, key) DO UPDATE SET last = max(last, excluded.last)",
+                               "t", e->object)
+                    : x;
     x = x == GWH_OK ? gws_exec(db, &e->change.err, "DELETE FROM device WHERE id = ?", "t", e->object) : x;
     gws_edit_touch_device(e, e->object);
     return x == GWH_OK ? gws_edit_audit(e, db, "device deleted", e->object, NULL) : x;

@@ -497,6 +497,49 @@ static void reports_by_a_key_that_was_replaced_are_told_apart(void **state)
     assert_int_equal(audit(&a), 2);
 }
 
+static void forget_and_know_again(const struct gwh_key *key)
+{
+    struct gwh_error err = {0};
+    struct gws_edit *e = gws_edit_new(gws_device_delete, "ann", "dev-1");
+    assert_int_equal(gws_edit_run(e, s.db), GWH_OK);
+    gws_edit_free(e);
+    assert_int_equal(gws_fleet_reload_device(server.fleet, s.db, "dev-1", &err), GWH_OK);
+    assert_null(gws_fleet_device(server.fleet, "dev-1"));
+    t_server_device(&s, "dev-1", NULL);
+    if (key != NULL) {
+        set_key("dev-1", key);
+    }
+    assert_int_equal(gws_fleet_reload_device(server.fleet, s.db, "dev-1", &err), GWH_OK);
+}
+
+/* The broker kept a report, and the device was deleted and made known again. */
+static void a_device_that_was_deleted_does_not_repeat_itself(void **state)
+{
+    struct gws_audited a;
+    int reason;
+    struct gw_report r = t_report_of("dev-1", 7, GW_REPORT_FAILED, 41), low = t_report_of("dev-1", 1, 1, 41);
+    struct t_bytes kept = t_report(&s.w.device_key, &r);
+    (void)state;
+    r.reason = 34;
+    assert_int_equal(take("dev-1", NULL, kept, &reason), GWH_OK);
+    forget_and_know_again(&s.w.device_key);
+    assert_int_equal(take("dev-1", NULL, kept, &reason), GWH_REFUSED);
+    assert_int_equal(reason, GWS_REPLAY);
+    forget_and_know_again(NULL); /* its certificate will show the key */
+    assert_int_equal(take("dev-1", &s.w.device_key.pub, kept, &reason), GWH_REFUSED);
+    assert_int_equal(reason, GWS_REPLAY);
+    r.counter = 8;
+    assert_int_equal(send_report("dev-1", &s.w.device_key, r, &reason), GWH_REFUSED); /* over MQTT: no key is known */
+    struct t_bytes next = t_report(&s.w.device_key, &r);
+    assert_int_equal(take("dev-1", &s.w.device_key.pub, next, &reason), GWH_OK);
+    assert_int_equal(audit(&a), 0);
+    forget_and_know_again(&s.w.author); /* another unit with that name: it counts from one */
+    assert_int_equal(send_report("dev-1", &s.w.author, low, &reason), GWH_OK);
+    assert_int_equal(audit(&a), 0);
+    t_free(&kept);
+    t_free(&next);
+}
+
 /* ---- What is not kept -------------------------------------------------------------------------------------------- */
 
 /* Counters 1 to n of dev-1, one each day, all verified and stored. */
@@ -652,6 +695,7 @@ int main(void)
         T(first_sight_follows_the_policy),
         T(what_the_database_forged_is_found),
         T(reports_by_a_key_that_was_replaced_are_told_apart),
+        T(a_device_that_was_deleted_does_not_repeat_itself),
         T(what_was_removed_is_neither_forged_nor_taken_again),
         T(a_step_is_bounded_and_the_next_one_goes_on),
         T(the_running_server_prunes_by_its_configuration),
