@@ -408,10 +408,18 @@ def test_disabled(world):
                 a = c.ask("/who")
                 equal(f"disabled, resumed session {version.name}", (a.status, c.socket.session_reused), (403, True))
             t.say("enable dev1")
+            with Client(port, context) as c:
+                c.send(b"POST /report HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab")
+                time.sleep(0.2)
+                t.say("disable dev1")
+                c.send(b"c")
+                a = c.answer()
+                equal("disabled while its body came", (a.status, a.code()), (403, "device_disabled"))
+            t.say("enable dev1")
             equal("enabled again", kept.ask("/who").status, 200)
             kept.close()
             counts = Client(t.port["payloads"]).ask("/count").json()
-            equal("handshakes, resumed", (counts["handshakes"], counts["resumed"]), (2, 1))
+            equal("handshakes, resumed", (counts["handshakes"], counts["resumed"]), (3, 1))
 
 
 def test_reload(world):
