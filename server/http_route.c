@@ -259,6 +259,11 @@ void gws_call_again(struct gws_call *call)
         gws_request_free(r);
         return;
     }
+    if (c->generation != c->door->generation) { /* its certificate may be revoked since */
+        c->state = GWS_HEAD; /* nobody works for it any more */
+        gws_conn_drop(c);
+        return;
+    }
     if (!gws_request_check(r))
         return;
     c->state = GWS_BODY;

@@ -504,6 +504,19 @@ def test_first_sight(world):
             equal("made known, and served", (a.status, a.body), (200, b"hello"))
             equal("known now", c.ask("/who").json()["device"], "new1")
         equal("the hook refuses", _status(port, world.context(other)), 403)
+    crl = world.devices.crl([new[0]], "revoked-new.pem")
+    with toy("devices=127.0.0.1:0," + world.options) as t, Client(t.port["devices"], world.context(new)) as c:
+        t.say("first-sight on")
+        c.send(b"POST /report HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe")
+        time.sleep(0.01)  # it is made known for 50 ms
+        equal("revoked at first sight", t.say(f"reload devices cert={world.cert},key={world.key},ca={world.devices.ca},"
+                                              f"crl={crl}"), "ok")
+        time.sleep(0.1)
+        try:
+            c.send(b"llo")
+        except OSError:
+            pass
+        check("revoked while it was made known: not served", c.closed() and c.buffer == b"", c.buffer)
 
 
 # ---- Calls that live longer than their client, streams, the end ----------------------------------------------------
