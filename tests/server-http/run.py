@@ -224,6 +224,31 @@ def test_times():
             equal("not idle for long enough", c.ask("/late").status, 200)
 
 
+def test_slow_handshakes(world):
+    """Nothing, half a hello, a hello and no more: each has the time of a head, in all."""
+    whole = ssl.MemoryBIO()
+    hello = world.context().wrap_bio(ssl.MemoryBIO(), whole, server_hostname="localhost")
+    try:
+        hello.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    data = whole.read()
+    with toy(f"payloads=127.0.0.1:0,cert={world.cert},key={world.key},header_ms=500") as t:
+        for name, first, drip in (("nothing", b"", b""), ("half a hello", data[:40], b""), ("a hello", data, b""),
+                                  ("byte by byte", data[:40], data[40:])):
+            with Client(t.port["payloads"]) as c:
+                began = time.monotonic()
+                c.send(first)
+                try:
+                    for i in range(min(len(drip), 60)):
+                        c.send(drip[i:i + 1])
+                        time.sleep(0.05)
+                except OSError:
+                    pass
+                check(f"{name}: closed", c.closed() and 0.3 < time.monotonic() - began < 3.5)
+        equal("others get in", _status(t.port["payloads"], world.context()), 200)
+
+
 def test_slow_reader():
     file = TMP / "big"
     with open(file, "wb") as f:
