@@ -102,6 +102,10 @@ int cli_server_reports(const struct gwh_args *a, struct gwh_error *err)
     gwh_note("%llu reports of %llu devices: %llu are not what a device said, %llu keys are not the desk's",
              (unsigned long long)found.reports, (unsigned long long)found.devices, (unsigned long long)found.forged,
              (unsigned long long)wrong);
+    if (found.former > 0) {
+        gwh_note("%llu are signed by keys that an operator has replaced since: the database alone says that these were"
+                 " the devices'", (unsigned long long)found.former);
+    }
     return found.forged + wrong == 0 ? GWH_OK
                                      : gwh_fail(err, GWH_REFUSED, "%s says things that no device said", a->operand[0]);
 }

@@ -115,6 +115,16 @@ static bool offset_of(struct gws_call *call, uint64_t *offset)
     return false;
 }
 
+/* With work on files: `later` reads what that needs. */
+static void submit(struct gws_call *call, struct gws_edit *e, int (*later)(struct gws_edit *e, sqlite3 *db))
+{
+    e->change.result = later(e, gws_db_reader(call->server->db));
+    if (e->change.result == GWH_OK)
+        gws_api_edit_submit(call, e);
+    else
+        e->finished(e);
+}
+
 static void put(struct gws_call *call)
 {
     static const struct gws_api_edit how = {.run = gws_release_put, 200, NULL, NULL, &put_hints};
@@ -127,14 +137,17 @@ static void put(struct gws_call *call)
         return;
     e->offset = offset;
     memcpy(e->part, call->argument[1], 65);
-    gws_api_edit_submit(call, e);
+    submit(call, e, gws_release_put_later);
 }
 
 static void finish(struct gws_call *call)
 {
     static const struct gws_api_edit how = {.run = gws_release_finish, 200, "release", "ready", &hints};
-    if (gws_api_hex(call, 0, 32, "the digest of a release"))
-        gws_api_edit(call, &how, call->argument[0], NULL);
+    struct gws_edit *e = gws_api_hex(call, 0, 32, "the digest of a release")
+                             ? gws_api_edit_new(call, &how, call->argument[0], NULL)
+                             : NULL;
+    if (e != NULL)
+        submit(call, e, gws_release_finish_later);
 }
 
 static void delete(struct gws_call *call)

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -100,16 +101,21 @@ static bool touch_blob(const struct gws_blobs *b, const uint8_t name[32], uint64
     return there && utimensat(AT_FDCWD, path, NULL, 0) == 0;
 }
 
+/* Who makes a file of an upload holds its lock: what was checked is not cut off before it is settled. */
 static int new_upload(const struct gws_blobs *b, const char *path, struct gwh_error *err)
 {
     char folder[GWH_PATH_MAX];
     (void)snprintf(folder, sizeof folder, "%.900s/uploads", b->folder);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0) {
-        return gwh_fail_errno(err, "cannot begin the upload %s", path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    bool locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+    int e = locked && ftruncate(fd, 0) == 0 ? GWH_OK
+            : fd >= 0 && !locked && errno == EWOULDBLOCK
+                ? gwh_fail(err, GWH_REFUSED, "a payload of this release is being checked now: try again")
+                : gwh_fail_errno(err, "cannot begin the upload %s", path);
+    if (fd >= 0) {
+        (void)close(fd);
     }
-    (void)close(fd);
-    return sync_folder(folder, err);
+    return e == GWH_OK ? sync_folder(folder, err) : e;
 }
 
 int gws_upload_begin(const struct gws_blobs *b, const uint8_t name[32], uint64_t size, uint64_t *there,
@@ -249,9 +255,11 @@ int gws_upload_finish(const struct gws_blobs *b, const uint8_t name[32], uint64_
         return errno == ENOENT ? gwh_fail(err, GWH_REFUSED, "nothing of this payload was uploaded")
                                : gwh_fail_errno(err, "cannot open %s", path);
     }
-    int e = check_file(fd, path, name, size, err);
-    (void)close(fd);
-    return e == GWH_OK ? settle(b, path, name, err) : e;
+    int e = flock(fd, LOCK_EX) == 0 && futimens(fd, NULL) == 0 ? GWH_OK : gwh_fail_errno(err, "cannot lock %s", path);
+    e = e == GWH_OK ? check_file(fd, path, name, size, err) : e;
+    e = e == GWH_OK ? settle(b, path, name, err) : e;
+    (void)close(fd); /* and lets the lock go */
+    return e;
 }
 
 /* ---- What nobody needs ------------------------------------------------------------------------------------------- */

@@ -20,7 +20,8 @@ int64_t gws_blob_size(const struct gws_blobs *b, const uint8_t name[32]);
 /* Open read-only; -1 if it is not there. *size: bytes. */
 int gws_blob_fd(const struct gws_blobs *b, const uint8_t name[32], uint64_t *size);
 
-/* An upload of a blob of this name and size: bytes that are there already (0: new). */
+/* An upload of a blob of this name and size: bytes that are there already (0: new). May be called while another thread
+ * is in one of the two below, which only one thread calls. */
 int gws_upload_begin(const struct gws_blobs *b, const uint8_t name[32], uint64_t size, uint64_t *there,
                      struct gwh_error *err);
 /* Appends at `offset`, which must be what is there (GWH_REFUSED with *there otherwise); durable when it returns. */

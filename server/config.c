@@ -46,6 +46,10 @@ static const struct option options[] = {
       "https URL where devices find payloads (a cache, a bucket); without it: here, beside the offer." },
     { "server", "link_seconds", NUMBER, AT(link_seconds), 0, 2592000, 0,
       "Payloads are only given at the door [payloads] to links made by this server, for that long; 0: to anybody." },
+    { "reports", "keep_days", NUMBER, AT(reports.keep_days), 0, 36500, 365,
+      "Reports older than that are removed; 0: none for its age. The newest one of a device always stays." },
+    { "reports", "keep_each", NUMBER, AT(reports.keep_each), 0, 100000, 1000,
+      "Of one device so many reports are kept, the newest; 0: any number. It bounds what one device can fill." },
     { "mqtt", "host", TEXT, AT(mqtt.host), 0, 0, 0,
       "Host of the broker that tells devices to look. Without one, everything works at the pace of next_look." },
     { "mqtt", "port", PORT, AT(mqtt.port), 1, 65535, 8883, "Port of the broker's listener for this server." },
@@ -226,7 +230,7 @@ static bool section_known(const char *line)
     for (size_t i = 0; i < COUNT(doors); i++)
         if (strcmp(doors[i].name, name) == 0)
             return true;
-    return strcmp(name, "server") == 0 || strcmp(name, "mqtt") == 0;
+    return strcmp(name, "server") == 0 || strcmp(name, "reports") == 0 || strcmp(name, "mqtt") == 0;
 }
 
 /* One line for libinih; counts them, and refuses what it would take otherwise than it looks. */
@@ -300,6 +304,8 @@ void gws_config_defaults(struct gws_config *c)
 {
     memset(c, 0, sizeof *c);
     c->next_look_s = 3600;
+    c->reports.keep_days = 365;
+    c->reports.keep_each = 1000;
     c->mqtt.port = 8883;
     for (size_t d = 0; d < COUNT(doors); d++)
         for (size_t i = 0; i < COUNT(door_options); i++)
@@ -391,5 +397,6 @@ void gws_config_example(FILE *out, const struct gws_config *values)
         for (size_t i = 0; i < COUNT(door_options); i++)
             print_option(out, &door_options[i], &given.door[d], &usual.door[d]);
     }
+    print_section(out, "reports", &given, &usual);
     print_section(out, "mqtt", &given, &usual);
 }

@@ -3,7 +3,7 @@
  *
  * The writer takes what waits, up to a batch, runs each change in a savepoint of one transaction, commits, and hands
  * the changes back to the event loop over an eventfd. It never waits for more to come: while one commit runs, the next
- * batch gathers by itself.
+ * batch gathers by itself. What is slow to prepare is prepared by a second thread, which then queues it for the writer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@
 #include "migrations.h"
 
 #define BUSY_MS 5000
+#define LOG_KEPT "16777216" /* bytes of the log that stay when a long reader, who made it longer, has gone */
 #define APPLICATION_ID 0x47445754 /* "GDWT" */
 
 struct list {
@@ -31,14 +32,15 @@ struct gws_db {
     sqlite3 *writer, *reader;
     int lock, wake;
     struct event *event;
-    pthread_t thread;
-    bool started;
+    pthread_t thread, preparer;
+    bool started, preparing;
     pthread_mutex_t mutex;
-    pthread_cond_t more;
+    pthread_cond_t more, more_slow;
     /* Under the mutex: */
-    struct list queue, done;
+    struct list queue, slow, done;
     unsigned waiting;
-    bool stop;
+    struct gws_db_counts counts;
+    bool stop, stop_slow;
 };
 
 static void append(struct list *l, struct gws_change *c)
@@ -93,7 +95,8 @@ static int connect_to(sqlite3 **out, const char *path, int flags, struct gwh_err
         (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
         (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
-        e = pragma(db, err, "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cell_size_check=ON");
+        e = pragma(db, err, "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cell_size_check=ON;"
+                            " PRAGMA journal_size_limit=" LOG_KEPT);
     }
     e = e == GWH_OK ? gws_statements_keep(db, err) : e;
     if (e != GWH_OK) {
@@ -265,20 +268,24 @@ static void fail_all(struct list *batch, const struct gwh_error *err)
     }
 }
 
-static void prepare(struct list *batch)
+static void prepare(struct gws_change *c)
 {
-    for (struct gws_change *c = batch->first; c != NULL; c = c->next) {
-        memset(&c->err, 0, sizeof c->err);
-        c->result = c->prepare != NULL ? c->prepare(c) : GWH_OK;
-        c->refused = c->result != GWH_OK;
-    }
+    memset(&c->err, 0, sizeof c->err);
+    c->result = c->prepare != NULL ? c->prepare(c) : GWH_OK;
+    c->refused = c->result != GWH_OK;
 }
 
 /* Also what was refused fails when the commit does: it was judged by what is not there now. */
-static void run_batch(sqlite3 *db, struct list *batch)
+static struct gws_db_counts run_batch(sqlite3 *db, struct list *batch)
 {
+    struct gws_db_counts done = {1, 0};
     struct gwh_error err = {0}, ignored = {0};
-    prepare(batch);
+    for (struct gws_change *c = batch->first; c != NULL; c = c->next) {
+        if (!c->prepared) {
+            prepare(c);
+        }
+        c->prepared = false; /* it may be submitted again */
+    }
     int e = gws_exec(db, &err, "BEGIN IMMEDIATE", "");
     for (struct gws_change *c = batch->first; e == GWH_OK && c != NULL; c = c->next) {
         e = run_change(db, c, &err);
@@ -289,7 +296,12 @@ static void run_batch(sqlite3 *db, struct list *batch)
     }
     if (e != GWH_OK) {
         fail_all(batch, &err);
+        return (struct gws_db_counts){0, 0};
     }
+    for (const struct gws_change *c = batch->first; c != NULL; c = c->next) {
+        done.changes += c->result == GWH_OK;
+    }
+    return done;
 }
 
 /* ---- The writer -------------------------------------------------------------------------------------------------- */
@@ -308,10 +320,12 @@ static bool next_batch(struct gws_db *db, struct list *batch)
     return batch->first != NULL;
 }
 
-static void hand_back(struct gws_db *db, struct list *batch)
+static void hand_back(struct gws_db *db, struct list *batch, struct gws_db_counts did)
 {
     uint64_t one = 1;
     (void)pthread_mutex_lock(&db->mutex);
+    db->counts.commits += did.commits;
+    db->counts.changes += did.changes;
     for (struct gws_change *c = take(batch); c != NULL; c = take(batch)) {
         append(&db->done, c);
     }
@@ -324,11 +338,42 @@ static void *writer(void *arg)
     struct gws_db *db = arg;
     struct list batch;
     while (next_batch(db, &batch)) {
-        run_batch(db->writer, &batch);
-        hand_back(db, &batch);
+        struct gws_db_counts did = run_batch(db->writer, &batch);
+        hand_back(db, &batch, did);
     }
     return NULL;
 }
+
+/* ---- What is slow to prepare ------------------------------------------------------------------------------------- */
+
+/* The next one; NULL: the end. */
+static struct gws_change *next_slow(struct gws_db *db)
+{
+    (void)pthread_mutex_lock(&db->mutex);
+    while (db->slow.first == NULL && !db->stop_slow) {
+        (void)pthread_cond_wait(&db->more_slow, &db->mutex);
+    }
+    struct gws_change *c = take(&db->slow);
+    (void)pthread_mutex_unlock(&db->mutex);
+    return c;
+}
+
+static void *preparer(void *arg)
+{
+    struct gws_db *db = arg;
+    struct gws_change *c;
+    while ((c = next_slow(db)) != NULL) {
+        prepare(c);
+        c->prepared = true;
+        (void)pthread_mutex_lock(&db->mutex);
+        append(&db->queue, c);
+        (void)pthread_cond_signal(&db->more);
+        (void)pthread_mutex_unlock(&db->mutex);
+    }
+    return NULL;
+}
+
+/* ---- Back to the event loop -------------------------------------------------------------------------------------- */
 
 /* In the event loop's thread. What `done` submits is dealt with later. */
 static void deliver(struct gws_db *db)
@@ -353,9 +398,22 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     deliver(arg);
 }
 
-static int start_writer(struct gws_db *db, struct event_base *base, struct gwh_error *err)
+static int start_threads(struct gws_db *db, struct gwh_error *err)
 {
     sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the event loop's */
+    int code = pthread_create(&db->thread, NULL, writer, db);
+    db->started = code == 0;
+    code = db->started ? pthread_create(&db->preparer, NULL, preparer, db) : code;
+    db->preparing = code == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = code;
+    return code == 0 ? GWH_OK : gwh_fail_errno(err, "the database's writer");
+}
+
+static int start_writer(struct gws_db *db, struct event_base *base, struct gwh_error *err)
+{
     db->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (db->wake < 0) {
         return gwh_fail_errno(err, "the database's writer");
@@ -364,13 +422,7 @@ static int start_writer(struct gws_db *db, struct event_base *base, struct gwh_e
     if (db->event == NULL || event_add(db->event, NULL) != 0) {
         return gwh_fail(err, GWH_IO, "the database's writer: no event");
     }
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the event loop's */
-    int code = pthread_create(&db->thread, NULL, writer, db);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    db->started = code == 0;
-    errno = code;
-    return db->started ? GWH_OK : gwh_fail_errno(err, "the database's writer");
+    return start_threads(db, err);
 }
 
 /* ---- Its life ---------------------------------------------------------------------------------------------------- */
@@ -396,6 +448,7 @@ int gws_db_open(struct gws_db **out, const char *path, struct event_base *base, 
     db->lock = db->wake = -1;
     (void)pthread_mutex_init(&db->mutex, NULL);
     (void)pthread_cond_init(&db->more, NULL);
+    (void)pthread_cond_init(&db->more_slow, NULL);
     int e = open_all(db, path, base, err);
     if (e != GWH_OK) {
         gws_db_close(db);
@@ -405,8 +458,16 @@ int gws_db_open(struct gws_db **out, const char *path, struct event_base *base, 
     return GWH_OK;
 }
 
+/* First the preparer, which still hands over what it has, then the writer. */
 static void stop_writer(struct gws_db *db)
 {
+    (void)pthread_mutex_lock(&db->mutex);
+    db->stop_slow = true;
+    (void)pthread_cond_signal(&db->more_slow);
+    (void)pthread_mutex_unlock(&db->mutex);
+    if (db->preparing) {
+        (void)pthread_join(db->preparer, NULL);
+    }
     (void)pthread_mutex_lock(&db->mutex);
     db->stop = true;
     (void)pthread_cond_signal(&db->more);
@@ -438,6 +499,7 @@ void gws_db_close(struct gws_db *db)
     }
     (void)pthread_mutex_destroy(&db->mutex);
     (void)pthread_cond_destroy(&db->more);
+    (void)pthread_cond_destroy(&db->more_slow);
     free(db);
 }
 
@@ -448,8 +510,8 @@ void gws_db_submit(struct gws_db *db, struct gws_change *c)
     if (db->stop) { /* from a `done` of the last ones */
         c->result = gwh_fail(&c->err, GWH_IO, "the server is going down");
     }
-    append(db->stop ? &db->done : &db->queue, c);
-    (void)pthread_cond_signal(&db->more);
+    append(db->stop ? &db->done : c->slow ? &db->slow : &db->queue, c);
+    (void)pthread_cond_signal(c->slow ? &db->more_slow : &db->more);
     (void)pthread_mutex_unlock(&db->mutex);
 }
 
@@ -459,6 +521,14 @@ unsigned gws_db_waiting(struct gws_db *db)
     unsigned n = db->waiting;
     (void)pthread_mutex_unlock(&db->mutex);
     return n;
+}
+
+struct gws_db_counts gws_db_counts(struct gws_db *db)
+{
+    (void)pthread_mutex_lock(&db->mutex);
+    struct gws_db_counts counts = db->counts;
+    (void)pthread_mutex_unlock(&db->mutex);
+    return counts;
 }
 
 sqlite3 *gws_db_reader(struct gws_db *db)

@@ -20,16 +20,19 @@ struct gws_db;
 
 /* A change of the database. Owned by who submits it, until `done` was called. */
 struct gws_change {
-    /* In the writer's thread, before the transaction begins: long work that needs no database, such as verifying. May
-     * be NULL. Anything but GWH_OK refuses the change. */
+    /* In the writer's thread, before the transaction begins: work that needs no database, such as verifying. May be
+     * NULL. Anything but GWH_OK refuses the change. */
     int (*prepare)(struct gws_change *c);
+    /* `prepare` may take long: it is called in a thread of its own, one after the other, before the change comes to the
+     * writer. Others pass it by meanwhile. */
+    bool slow;
     /* In the writer's thread, inside a transaction, once. Anything but GWH_OK undoes it; fill c->err then. */
     int (*apply)(struct gws_change *c, sqlite3 *db);
     /* In the thread of the event loop: after the commit, or after the failure. Frees the change. */
     void (*done)(struct gws_change *c);
     int result;
     struct gwh_error err;
-    bool refused;            /* the writer's: by `prepare` */
+    bool prepared, refused;  /* the threads': `prepare` was called, and refused it */
     struct gws_change *next; /* the queue's */
 };
 
@@ -43,6 +46,11 @@ void gws_db_submit(struct gws_db *db, struct gws_change *c);
 /* Changes that were submitted and are not done; beyond GWS_DB_QUEUE_MAX callers answer 503. */
 #define GWS_DB_QUEUE_MAX 20000u
 unsigned gws_db_waiting(struct gws_db *db);
+/* Since it was opened: transactions committed, and changes in them. */
+struct gws_db_counts {
+    uint64_t commits, changes;
+};
+struct gws_db_counts gws_db_counts(struct gws_db *db);
 /* For the main thread; read-only. */
 sqlite3 *gws_db_reader(struct gws_db *db);
 /* A consistent copy while the server runs (SQLite's online backup); appears under `path` whole and durable, or not at
@@ -55,7 +63,7 @@ int gws_db_open_plain(sqlite3 **db, const char *path, bool make, struct gwh_erro
 void gws_db_close_plain(sqlite3 *db);
 /* Commits what a tool changes, or undoes it: gws_transaction(db, err, "BEGIN IMMEDIATE") ... "COMMIT" or "ROLLBACK". */
 int gws_transaction(sqlite3 *db, struct gwh_error *err, const char *statement);
-#define GWS_SCHEMA_VERSION 1u /* of the newest migration */
+#define GWS_SCHEMA_VERSION 2u /* of the newest migration */
 
 /*
  * Statements, prepared once for each connection and kept (128 of them). `sql` is a constant string; `format` has a

@@ -9,6 +9,14 @@ static int apply(struct gws_change *c, sqlite3 *db)
     return e->run(e, db);
 }
 
+static int work(struct gws_change *c)
+{
+    struct gws_edit *e = (struct gws_edit *)c;
+    int x = e->work(e);
+    e->worked = x == GWH_OK;
+    return x;
+}
+
 static void notify(void *ctx, const struct gws_device *d)
 {
     gws_mqtt_notify(ctx, d->id);
@@ -47,6 +55,8 @@ static void done(struct gws_change *c)
 
 void gws_edit_submit(struct gws_server *s, const struct gws_env *env, struct gws_edit *e)
 {
+    e->change.prepare = e->work != NULL ? work : NULL;
+    e->change.slow = e->work != NULL;
     e->change.apply = apply;
     e->change.done = done;
     e->server = s;

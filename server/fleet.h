@@ -41,6 +41,7 @@ struct gws_device {
     int64_t seen, reported;   /* seconds since 1970; 0: never */
     int64_t seen_written;     /* what the database has of `seen` */
     uint32_t minute, requests; /* for the limit per minute; http's */
+    uint32_t mqtt_minute, mqtt_reports; /* the same, mqtt's: a broker cannot use up the other */
     /* fleet.c's: */
     uint32_t offer, generation; /* the offer, if the generation is the fleet's */
     uint64_t told;              /* the entity tag of the offer that counts as known to the device */

@@ -18,12 +18,23 @@
 
 /* ---- Addresses --------------------------------------------------------------------------------------------------- */
 
+/* The four bytes of an IPv4 address, also when it came to a listener on [::]; NULL: it is none. */
+static const uint8_t *address_v4(const struct sockaddr *sa)
+{
+    if (sa->sa_family == AF_INET)
+        return (const uint8_t *)&((const struct sockaddr_in *)(const void *)sa)->sin_addr;
+    const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+    return sa->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(six) ? six->s6_addr + 12 : NULL;
+}
+
+/* What counts as one address. */
 static void address_bytes(uint8_t out[17], const struct sockaddr *sa)
 {
+    const uint8_t *four = address_v4(sa);
     memset(out, 0, 17);
-    if (sa->sa_family == AF_INET) {
+    if (four != NULL) {
         out[0] = 4;
-        memcpy(out + 1, &((const struct sockaddr_in *)(const void *)sa)->sin_addr, 4);
+        memcpy(out + 1, four, 4);
     } else if (sa->sa_family == AF_INET6) {
         out[0] = 6;
         memcpy(out + 1, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, 8); /* the /64 */
@@ -71,10 +82,9 @@ void gws_address_release(struct gws_http *h, struct gws_address *a)
 
 static void address_print(char out[46], const struct sockaddr *sa)
 {
-    const void *address = sa->sa_family == AF_INET
-                              ? (const void *)&((const struct sockaddr_in *)(const void *)sa)->sin_addr
-                              : (const void *)&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
-    if (inet_ntop(sa->sa_family, address, out, 46) == NULL)
+    const uint8_t *four = address_v4(sa);
+    const void *six = &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+    if (inet_ntop(four != NULL ? AF_INET : sa->sa_family, four != NULL ? four : six, out, 46) == NULL)
         memcpy(out, "?", 2);
 }
 

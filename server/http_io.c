@@ -75,8 +75,20 @@ enum gws_io gws_io_fill(struct gws_conn *c, size_t room)
 
 /* ---- Out --------------------------------------------------------------------------------------------------------- */
 
+/* What was written makes room: a stream may go on for ever without all of it being written at any moment. */
+static void out_forget(struct gws_out *o)
+{
+    if (o->at == 0)
+        return;
+    memmove(o->bytes, o->bytes + o->at, o->n - o->at);
+    o->n -= o->at;
+    o->at = 0;
+}
+
 bool gws_out_add(struct gws_out *o, const void *p, size_t n)
 {
+    if (o->n + n > o->room)
+        out_forget(o);
     if (o->n + n > o->room) {
         size_t room = o->room == 0 ? n + 64 : 2 * o->room;
         room = room < o->n + n ? o->n + n : room;

@@ -231,8 +231,21 @@ bool gws_request_check(struct gws_request *r)
     return true;
 }
 
+/* The body may have taken minutes: who was let in at the head may be revoked by now. (Certificates: http_door.c.) */
+static bool is_admitted_still(struct gws_request *r)
+{
+    if (r->call.door == GWS_DOOR_ADMIN)
+        return admit_administrator(r);
+    if (r->call.door == GWS_DOOR_PAYLOADS)
+        return true;
+    const struct gws_device *d = gws_fleet_device(r->call.server->fleet, r->call.device);
+    return (d != NULL && d->enabled) || refuse(r, d == NULL ? &unknown : &disabled);
+}
+
 void gws_request_run(struct gws_request *r)
 {
+    if (r->head.length != 0 && !is_admitted_still(r))
+        return;
     r->call.body = (struct gw_span){ (const uint8_t *)r->body, r->body_n };
     r->close = !r->head.keep;
     r->route->run(&r->call);
@@ -244,6 +257,11 @@ void gws_call_again(struct gws_call *call)
     struct gws_conn *c = r->conn;
     if (c == NULL) {
         gws_request_free(r);
+        return;
+    }
+    if (c->generation != c->door->generation) { /* its certificate may be revoked since */
+        c->state = GWS_HEAD; /* nobody works for it any more */
+        gws_conn_drop(c);
         return;
     }
     if (!gws_request_check(r))

@@ -135,6 +135,7 @@ static void on_minute(evutil_socket_t fd, short what, void *ctx)
     gws_seen_flush(&server, false);
     gws_tokens_flush(&server);
     gws_collect(&server);
+    gws_prune(&server);
 }
 
 /* ---- In order ---------------------------------------------------------------------------------------------------- */
@@ -182,6 +183,7 @@ static void close_all(void)
         gws_mqtt_stop(&server);
     if (server.db != NULL)
         gws_db_close(server.db);
+    gws_prune_free(&server);
     if (server.fleet != NULL)
         gws_fleet_free(server.fleet);
     gws_events_free(&server);
@@ -201,6 +203,7 @@ static void run_loop(void)
     for (size_t i = 0; i < 4; i++)
         event_add(events[i], i == 3 ? &minute : NULL);
     gws_first_tokens(&server);
+    gws_prune(&server);
     gws_log(&server, "ready", NULL);
     event_base_dispatch(server.base);
     for (size_t i = 0; i < 4; i++)

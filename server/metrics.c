@@ -25,13 +25,12 @@ static const struct {
     [GWS_M_PAYLOAD_BYTES] = { "payload_bytes_total", "Bytes of payloads that were asked for." },
     [GWS_M_REPORTS] = { "reports_total", "Reports stored." },
     [GWS_M_REPORTS_REFUSED] = { "reports_refused_total", "Reports refused: forged, replayed, malformed." },
+    [GWS_M_REPORTS_PRUNED] = { "reports_pruned_total", "Reports removed because they were old, or too many." },
     [GWS_M_REFUSED] = { "refused_total", "Requests and connections refused." },
     [GWS_M_NOTIFIED] = { "notified_total", "Notifications sent over MQTT." },
     [GWS_M_CONNECTIONS] = { "connections_total", "Connections accepted." },
     [GWS_M_HANDSHAKES] = { "handshakes_total", "TLS handshakes." },
     [GWS_M_RESUMED] = { "handshakes_resumed_total", "Of these, of resumed sessions." },
-    [GWS_M_COMMITS] = { "commits_total", "Commits of the database." },
-    [GWS_M_CHANGES] = { "changes_total", "Changes committed." },
 };
 
 void gws_count(enum gws_metric m, uint64_t n)
@@ -47,9 +46,12 @@ static void one(FILE *f, const char *name, const char *help, const char *type, u
 
 static void print(FILE *f, const struct gws_server *s)
 {
+    struct gws_db_counts db = gws_db_counts(s->db);
     for (size_t i = 0; i < GWS_METRICS; i++)
         if (described[i].name != NULL)
             one(f, described[i].name, described[i].help, "counter", counters[i]);
+    one(f, "commits_total", "Commits of the database.", "counter", db.commits);
+    one(f, "changes_total", "Changes committed.", "counter", db.changes);
     one(f, "devices", "Devices known.", "gauge", gws_fleet_count(s->fleet));
     one(f, "connections", "Connections open.", "gauge", gws_http_connections(s->http));
     one(f, "changes_waiting", "Changes that wait for the database.", "gauge", gws_db_waiting(s->db));

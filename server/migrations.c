@@ -67,4 +67,10 @@ static const char first[] =
     "CREATE TABLE audit(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,"
     " object TEXT NOT NULL, detail TEXT);";
 
-const char *const gws_migrations[] = {first, NULL};
+/* Keys that an operator replaced, and those of devices that were deleted: they signed reports up to the counter `last`.
+ * Those that are stored stay good; none of them is taken again. No reference: it outlives its device. */
+static const char second[] =
+    "CREATE TABLE former_key(device TEXT NOT NULL, key BLOB NOT NULL CHECK(length(key) = 64), last INTEGER NOT NULL,"
+    " PRIMARY KEY(device, key)) WITHOUT ROWID;";
+
+const char *const gws_migrations[] = {first, second, NULL};

@@ -85,12 +85,32 @@ static bool device_of(char id[GW_DEVICE_ID_MAX + 1], const char *topic)
     return true;
 }
 
+/* As many in a minute as it may have requests at its door; those beyond cost nothing, and are told to nobody. */
+static bool under_limit(struct gws_server *s, const char *device)
+{
+    struct gws_device *d = gws_fleet_device(s->fleet, device);
+    uint32_t minute = (uint32_t)(gws_now() / 60), most = s->config.door[0].limits.per_minute;
+    if (d == NULL) {
+        return true; /* reports.c refuses it */
+    }
+    if (d->mqtt_minute != minute) {
+        d->mqtt_minute = minute;
+        d->mqtt_reports = 0;
+    }
+    if (d->mqtt_reports == most) {
+        gws_log(s, "too-many-reports", "device", device, "by", "mqtt", NULL);
+    }
+    d->mqtt_reports += d->mqtt_reports <= most;
+    return d->mqtt_reports <= most;
+}
+
 static void on_message(void *ctx, const char *topic, struct gw_span bytes)
 {
     struct gws_mqtt *m = ctx;
     struct taking *t = calloc(1, sizeof *t);
     if (t == NULL || !device_of(t->device, topic) || bytes.n == 0 || bytes.n > GW_REPORT_MAX ||
-        m->reports >= REPORTS_MAX || gw_sha256(gwh_openssl()->gw, bytes.p, bytes.n, t->digest) != GW_OK) {
+        m->reports >= REPORTS_MAX || !under_limit(m->server, t->device) ||
+        gw_sha256(gwh_openssl()->gw, bytes.p, bytes.n, t->digest) != GW_OK) {
         gws_count(GWS_M_REPORTS_REFUSED, 1);
         free(t);
         return;

@@ -202,12 +202,12 @@ static int find_state(struct gws_edit *e, sqlite3 *db, uint8_t digest[32], int64
     return x == GWH_OK && !found ? gws_refuse(err, GWS_NOT_FOUND, "there is no such release") : x;
 }
 
-int gws_release_put(struct gws_edit *e, sqlite3 *db)
+/* Which payload is it, and may it have this part? */
+static int find_part(struct gws_edit *e, sqlite3 *db)
 {
     struct gwh_error *err = &e->change.err;
     uint8_t digest[32], name[32];
     int64_t state = 0, size = 0;
-    uint64_t there = 0;
     bool found = false;
     int x = find_state(e, db, digest, &state);
     if (x == GWH_OK && gwh_unhex(name, 32, e->part)) {
@@ -224,16 +224,40 @@ int gws_release_put(struct gws_edit *e, sqlite3 *db)
         return gwh_fail(err, GWH_USAGE, "the part is larger than 4 MB, or ends behind the payload's %lld bytes",
                         (long long)size);
     }
-    if (gws_blob_size(e->env->blobs, name) == size) { /* there already, from this or another release */
-        e->answer = json_pack("{s:I}", "there", (json_int_t)size);
-        return e->offset == (uint64_t)size ? GWH_OK : gws_refuse(err, GWS_CONFLICT, "the payload is there");
+    e->size = (uint64_t)size;
+    return GWH_OK;
+}
+
+static int write_part(struct gws_edit *e)
+{
+    struct gwh_error *err = &e->change.err;
+    uint8_t name[32];
+    uint64_t there = 0;
+    if (!gwh_unhex(name, 32, e->part)) {
+        return gws_refuse(err, GWS_NOT_FOUND, "the release has no such payload");
     }
-    x = gws_upload_put(e->env->blobs, name, e->offset, gwh_span(&e->octets), &there, err);
+    if (gws_blob_size(e->env->blobs, name) == (int64_t)e->size) { /* there already, from this or another release */
+        e->answer = json_pack("{s:I}", "there", (json_int_t)e->size);
+        return e->offset == e->size ? GWH_OK : gws_refuse(err, GWS_CONFLICT, "the payload is there");
+    }
+    int x = gws_upload_put(e->env->blobs, name, e->offset, gwh_span(&e->octets), &there, err);
     if (x == GWH_REFUSED) {
         err->reason = GWS_CONFLICT;
     }
     e->answer = json_pack("{s:I}", "there", (json_int_t)there);
     return x;
+}
+
+int gws_release_put(struct gws_edit *e, sqlite3 *db)
+{
+    int x = e->worked ? GWH_OK : find_part(e, db);
+    return x == GWH_OK && !e->worked ? write_part(e) : x;
+}
+
+int gws_release_put_later(struct gws_edit *e, sqlite3 *db)
+{
+    e->work = write_part;
+    return find_part(e, db);
 }
 
 /* ---- Finish ------------------------------------------------------------------------------------------------------ */
@@ -262,18 +286,35 @@ static int check_payload(void *ctx, const struct gwh_place *at)
     return reason == GW_OK ? GWH_OK : gwh_fail_reason(err, reason, "the payload %s is refused", hex);
 }
 
-static int load_manifest(struct gws_edit *e, sqlite3 *db, const uint8_t digest[32], struct gwh_buf *cose,
-                         struct gw_manifest *m)
+/* The manifest, into the edit's octets. What its digest is says what its payloads are, whoever signed it. */
+static int load_manifest(struct gws_edit *e, sqlite3 *db)
+{
+    uint8_t digest[32];
+    int64_t state = 0;
+    int x = find_state(e, db, digest, &state);
+    if (x != GWH_OK) {
+        return x;
+    }
+    gwh_buf_free(&e->octets);
+    x = gws_query(db, &e->change.err, take_bytes, &e->octets, "SELECT manifest FROM release WHERE digest = ?", "b",
+                  (struct gw_span){digest, 32});
+    return x == GWH_OK ? x : gwh_fail(&e->change.err, x, "the manifest");
+}
+
+static int check_payloads(struct gws_edit *e)
 {
     struct gw_span map;
-    int x = gws_query(db, &e->change.err, take_bytes, cose, "SELECT manifest FROM release WHERE digest = ?", "b",
-                      (struct gw_span){digest, 32});
-    if (x != GWH_OK) {
-        return gwh_fail(&e->change.err, x, "the manifest");
-    }
-    int reason = gwh_sign_payload(gwh_span(cose), &map);
-    reason = reason == GW_OK ? gw_manifest_parse(m, map.p, map.n) : reason;
-    return reason == GW_OK ? GWH_OK : gwh_fail_reason(&e->change.err, reason, "the stored manifest");
+    struct gw_manifest m;
+    int x = gwh_sign_payload(gwh_span(&e->octets), &map);
+    x = x == GW_OK ? gw_manifest_parse(&m, map.p, map.n) : x;
+    x = x == GW_OK ? gwh_each_payload(&m, check_payload, e) : x;
+    return x < 0 ? gwh_fail_reason(&e->change.err, x, "the stored manifest") : x;
+}
+
+int gws_release_finish_later(struct gws_edit *e, sqlite3 *db)
+{
+    e->work = check_payloads;
+    return load_manifest(e, db);
 }
 
 int gws_release_finish(struct gws_edit *e, sqlite3 *db)
@@ -281,15 +322,9 @@ int gws_release_finish(struct gws_edit *e, sqlite3 *db)
     struct gwh_error *err = &e->change.err;
     uint8_t digest[32];
     int64_t state = 0;
-    struct gwh_buf cose = {0};
-    struct gw_manifest m;
-    int x = find_state(e, db, digest, &state);
-    x = x == GWH_OK ? load_manifest(e, db, digest, &cose, &m) : x;
-    x = x == GWH_OK ? gwh_each_payload(&m, check_payload, e) : x;
-    gwh_buf_free(&cose);
-    if (x < 0) {
-        return gwh_fail_reason(err, x, "the stored manifest");
-    }
+    int x = e->worked ? GWH_OK : load_manifest(e, db);
+    x = x == GWH_OK && !e->worked ? check_payloads(e) : x;
+    x = x == GWH_OK ? find_state(e, db, digest, &state) : x;
     if (x == GWH_OK && state == UPLOADING) {
         x = gws_exec(db, err, "UPDATE release SET state = 1 WHERE digest = ?", "b", (struct gw_span){digest, 32});
         x = x == GWH_OK ? gws_edit_audit(e, db, "release ready", e->object, NULL) : x;

@@ -1,8 +1,8 @@
 /*
  * report_store.c - a report that was verified, into the database: in the writer's transaction.
  *
- * Keeps true: the counter of a device only grows; a report that is there already, byte by byte, is no fault; a key that
- * is stored is not replaced.
+ * Keeps true: the counter of a device only grows, also when it was deleted and came back with its key; a report that
+ * is there already, byte by byte, is no fault; a key that is stored is not replaced.
  */
 #include <string.h>
 
@@ -43,6 +43,16 @@ static int is_same(struct gws_storing *t, sqlite3 *db, struct gwh_error *err)
     return e;
 }
 
+/* The highest counter that was taken: of the device, and by this key before the device was deleted, or had another. */
+static int last_taken(const struct gws_storing *t, sqlite3 *db, int64_t *counter, struct gwh_error *err)
+{
+    int64_t before = 0;
+    int e = gws_number(db, err, &before, NULL, "SELECT last FROM former_key WHERE device = ? AND key = ?", "tb",
+                       t->device, (struct gw_span){t->key, 64});
+    *counter = before > *counter ? before : *counter;
+    return e;
+}
+
 /* GWH_OK: it goes on, unless t->repeated. */
 static int check_row(struct gws_storing *t, sqlite3 *db, struct device_row *r, struct gwh_error *err)
 {
@@ -56,8 +66,9 @@ static int check_row(struct gws_storing *t, sqlite3 *db, struct device_row *r, s
     if (!is_zero(r->key, 64) && memcmp(r->key, t->key, 64) != 0) {
         return gwh_fail_reason(err, GW_ERR_KEY_UNKNOWN, "%s has another key", t->device);
     }
-    if (t->report->counter > r->counter) {
-        return GWH_OK;
+    e = last_taken(t, db, &r->counter, err);
+    if (e != GWH_OK || t->report->counter > r->counter) {
+        return e;
     }
     e = is_same(t, db, err);
     if (e != GWH_OK || t->repeated) {

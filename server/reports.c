@@ -179,6 +179,8 @@ void gws_report_take(struct gws_server *s, const char *device, const struct gw_p
 /* ---- The audit of what is stored --------------------------------------------------------------------------------- */
 
 struct auditing {
+    sqlite3 *db;
+    struct gwh_error *err;
     void (*each)(void *ctx, const char *device, int64_t report, const char *why);
     void *ctx;
     struct gws_audited *found;
@@ -199,20 +201,54 @@ static const char *compare(sqlite3_stmt *s, const struct gw_report *r, const cha
     return NULL;
 }
 
+static bool is_signed(struct gw_report *r, const uint8_t xy[64], struct gw_span cose)
+{
+    struct gw_pubkey key;
+    public_key(&key, xy);
+    return gw_report_open(r, gwh_openssl()->gw, &key, cose.p, cose.n) == GW_OK;
+}
+
+struct former {
+    struct gw_report *report;
+    struct gw_span cose;
+    bool found;
+};
+static int try_former(void *ctx, sqlite3_stmt *s)
+{
+    struct former *f = ctx;
+    uint8_t xy[64];
+    gws_column_fixed(s, 0, xy, 64);
+    f->found |= is_signed(f->report, xy, f->cose);
+    return GWH_OK;
+}
+
+/* By a key that was the device's when the report came? */
+static int is_signed_before(struct auditing *a, const char *device, struct former *f, int64_t counter)
+{
+    int e = gws_query(a->db, a->err, try_former, f, "SELECT key FROM former_key WHERE device = ? AND last >= ?", "ti",
+                      device, counter);
+    a->found->former += f->found;
+    return e;
+}
+
 static int audit_report(void *ctx, sqlite3_stmt *s)
 {
     struct auditing *a = ctx;
     struct gw_report r;
-    struct gw_pubkey key;
     uint8_t xy[64];
     const char *device = gws_column_text(s, 1), *why = NULL;
     struct gw_span cose = gws_column_bytes(s, 2);
+    struct former former = {&r, cose, false};
+    int e = GWH_OK;
     gws_column_fixed(s, 10, xy, 64);
-    public_key(&key, xy);
     a->found->reports++;
+    bool good = !is_zero(xy, 64) && is_signed(&r, xy, cose);
+    if (!good && !is_zero(xy, 64)) {
+        e = is_signed_before(a, device, &former, sqlite3_column_int64(s, 3));
+    }
     if (is_zero(xy, 64)) {
         why = "no key of the device is stored";
-    } else if (gw_report_open(&r, gwh_openssl()->gw, &key, cose.p, cose.n) != GW_OK) {
+    } else if (!good && !former.found) {
         why = "the device's key did not sign it";
     } else {
         why = compare(s, &r, device);
@@ -221,7 +257,7 @@ static int audit_report(void *ctx, sqlite3_stmt *s)
         a->found->forged++;
         a->each(a->ctx, device, sqlite3_column_int64(s, 0), why);
     }
-    return GWH_OK;
+    return e;
 }
 
 /* What a device's row says of its last report, against that report. */
@@ -255,7 +291,7 @@ static int audit_device(void *ctx, sqlite3_stmt *s)
 int gws_reports_audit(sqlite3 *db, void (*each)(void *ctx, const char *device, int64_t report, const char *why),
                       void *ctx, struct gws_audited *found, struct gwh_error *err)
 {
-    struct auditing a = {each, ctx, found};
+    struct auditing a = {db, err, each, ctx, found};
     memset(found, 0, sizeof *found);
     int e = gws_query(db, err, audit_report, &a,
                       "SELECT r.id, r.device, r.cose, r.counter, r.state, r.reason, r.about_epoch, r.about_sequence,"

@@ -85,13 +85,17 @@ struct gws_env {
 };
 struct gws_edit {
     struct gws_change change; /* first; its result and err are the edit's */
+    /* Work on files that may take long, before `run`: outside the transaction, in a thread that holds nobody up. NULL:
+     * none. What it needs of the database was read before. */
+    int (*work)(struct gws_edit *e);
+    bool worked;              /* `work` was done */
     int (*run)(struct gws_edit *e, sqlite3 *db);
     const struct gws_env *env;
     int64_t now;              /* seconds since 1970 */
     char who[64];             /* for the audit log */
     char object[GWH_PATH_MAX / 4]; /* what the path named: an id, or hex */
     char part[80];            /* a second one: a payload's name */
-    uint64_t offset;          /* Upload-Offset */
+    uint64_t offset, size;    /* Upload-Offset; bytes of the payload */
     json_t *request;          /* owned; may be NULL */
     struct gwh_buf octets;    /* owned */
     /* Made by run: */
@@ -172,6 +176,9 @@ int gws_release_begin(struct gws_edit *e, sqlite3 *db);
 /* object: digest; part: name of the payload; offset; octets. Answers {there}, also when it is refused. */
 int gws_release_put(struct gws_edit *e, sqlite3 *db);
 int gws_release_finish(struct gws_edit *e, sqlite3 *db);
+/* In a running server: reads what the work of the two above needs, and sets it. The event loop's thread. */
+int gws_release_put_later(struct gws_edit *e, sqlite3 *db);
+int gws_release_finish_later(struct gws_edit *e, sqlite3 *db);
 int gws_release_delete(struct gws_edit *e, sqlite3 *db);
 /* Removes blobs that no release names, and stale uploads: {removed}. In the writer's thread, as nothing begins then. */
 int gws_releases_collect(struct gws_edit *e, sqlite3 *db);
@@ -210,10 +217,21 @@ struct gws_storing {
 };
 int gws_report_store(struct gws_storing *t, sqlite3 *db, struct gwh_error *err);
 
+/* One step of removing old reports, of bounded work, from the device behind `after` on. A device's newest stays. */
+struct gws_pruning {
+    uint32_t keep_each; /* reports of one device; 0: any number */
+    int64_t older_than; /* seconds since 1970: reports that came before go; INT64_MIN: none */
+    char after[GW_DEVICE_ID_MAX + 1];
+    uint64_t removed; /* told */
+    bool more;        /* told: there are devices that were not looked at */
+};
+int gws_reports_prune(struct gws_pruning *p, sqlite3 *db, struct gwh_error *err);
+
 /* Verifies every stored report by the key of its device, and that the columns say what it says. `each`: of those that
  * are not so; why is one line. */
 struct gws_audited {
     uint64_t reports, devices, forged;
+    uint64_t former; /* reports by a key that an operator replaced: the database's word, no list of the desk has it */
 };
 int gws_reports_audit(sqlite3 *db, void (*each)(void *ctx, const char *device, int64_t report, const char *why),
                       void *ctx, struct gws_audited *found, struct gwh_error *err);

@@ -8,7 +8,8 @@
  *   classes.c devices.c releases.c rollouts.c tokens.c audit.c events.c metrics.c openapi.c      administration (19)
  *   mqtt.c      tells devices that there is something, takes reports (SPEC.md, section 20)
  *
- * One thread runs the event loop and all handlers; one more writes to the database.
+ * One thread runs the event loop and all handlers; one more writes to the database; a third does what takes long
+ * before that: payloads that are uploaded, and checked.
  */
 #ifndef GWS_SERVER_H
 #define GWS_SERVER_H
@@ -33,6 +34,9 @@ struct gws_config {
     uint32_t next_look_s;            /* that devices are told; jitter of an eighth is added */
     bool log_json;
     struct {
+        uint32_t keep_days, keep_each; /* report_prune.c; 0: no limit */
+    } reports;
+    struct {
         char host[128];              /* "": no MQTT */
         uint16_t port;
         char ca[GWH_PATH_MAX], certificate[GWH_PATH_MAX], key[GWH_PATH_MAX];
@@ -46,6 +50,7 @@ void gws_config_example(FILE *out, const struct gws_config *values);
 
 struct gws_mqtt;
 struct gws_events;
+struct gws_pruner;
 struct gws_env;
 
 struct gws_server {
@@ -61,11 +66,18 @@ struct gws_server {
     uint8_t link_key[32];      /* MACs expiring links; from the database, made once */
     int64_t started;           /* seconds since 1970 */
     int64_t collected;         /* collect.c: when that was done last */
+    int64_t pruned;            /* report_prune.c: when that was begun last */
+    struct gws_pruner *pruner; /* NULL: it is not at work */
     int64_t seen_flushed;      /* offers.c: when sightings of devices were last written down */
 };
 
 /* collect.c: once an hour, removes blobs that no release names and uploads that nobody goes on with. */
 void gws_collect(struct gws_server *s);
+
+/* report_prune.c: once an hour, removes reports that config.reports does not keep, step by step. Ended after
+ * gws_db_close(). */
+void gws_prune(struct gws_server *s);
+void gws_prune_free(struct gws_server *s);
 
 int64_t gws_now(void); /* seconds since 1970 */
 
@@ -110,8 +122,8 @@ void gws_events_free(struct gws_server *s); /* after gws_http_free(): nobody lis
 
 enum gws_metric {
     GWS_M_LOOKS, GWS_M_LOOKS_UNCHANGED, GWS_M_LOOKS_NOTHING, GWS_M_PAYLOAD_REQUESTS, GWS_M_PAYLOAD_BYTES,
-    GWS_M_REPORTS, GWS_M_REPORTS_REFUSED, GWS_M_REFUSED, GWS_M_NOTIFIED, GWS_M_CONNECTIONS, GWS_M_HANDSHAKES,
-    GWS_M_RESUMED, GWS_M_COMMITS, GWS_M_CHANGES, GWS_METRICS
+    GWS_M_REPORTS, GWS_M_REPORTS_REFUSED, GWS_M_REPORTS_PRUNED, GWS_M_REFUSED, GWS_M_NOTIFIED, GWS_M_CONNECTIONS,
+    GWS_M_HANDSHAKES, GWS_M_RESUMED, GWS_METRICS
 };
 void gws_count(enum gws_metric m, uint64_t n);
 

@@ -1,4 +1,6 @@
 """Who may do what: every route with every role, tokens that are missing, wrong, expired, revoked, at the wrong door."""
+import json
+import socket
 import time
 
 import schema
@@ -75,6 +77,22 @@ def tokens_made(t, server):
                            server.get("/api/v1/devices", token=short.json["token"]).status, 401), soon
 
 
+def revoked_meanwhile(t, server):
+    """A token is revoked while a request that it was good for is on its way: its body comes too late."""
+    made = server.post("/api/v1/tokens", {"name": "thief", "role": "admin", "expires": int(time.time()) + 600}).json
+    body = json.dumps({"name": "another", "role": "admin", "expires": int(time.time()) + 600}).encode()
+    with socket.create_connection(("127.0.0.1", server.port["admin"]), 10) as s:
+        s.sendall(f"POST /api/v1/tokens HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {made['token']}\r\n"
+                  f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n".encode())
+        t.holds("it is let in", s.recv(100).startswith(b"HTTP/1.1 100 "))
+        s.sendall(body[:-1])
+        t.equal("then revoked", server.ask("DELETE", f"/api/v1/tokens/{made['id']}").status, 204)
+        s.sendall(body[-1:])
+        answer = s.recv(4000)
+        t.holds("revoked while its body came", answer.startswith(b"HTTP/1.1 401 "), answer)
+    t.holds("and it made nothing", "another" not in [k["name"] for k in server.get("/api/v1/tokens").json["items"]])
+
+
 def other_doors(t, server, document):
     """No route of the administration is at another door, whatever token comes."""
     for method, path, _ in routes(document):
@@ -89,6 +107,7 @@ def run(t, server, document):
     later, when = tokens_made(t, server)
     every_role(t, server, document)
     tokens_wrong(t, server, document)
+    revoked_meanwhile(t, server)
     other_doors(t, server, document)
     time.sleep(max(0, when + 1 - time.time()))
     later()

@@ -20,6 +20,7 @@ import cases_access  # noqa: E402
 import cases_events  # noqa: E402
 import cases_fleet  # noqa: E402
 import cases_life  # noqa: E402
+import cases_load  # noqa: E402
 import cases_releases  # noqa: E402
 import cases_reports  # noqa: E402
 import cases_requests  # noqa: E402
@@ -64,6 +65,7 @@ def in_order(t, server, keys, pki):
             ("requests", lambda: cases_requests.run(t, server, made["document"])),
             ("access", lambda: cases_access.run(t, server, made["document"])),
             ("releases", lambda: server.seen.extend(cases_releases.run(t, keys, pki).seen)),
+            ("load", lambda: server.seen.extend(cases_load.run(t, pki).seen)),
             ("no bundle", lambda: cases_releases.unverifiable(t, pki)),
             ("later", lambda: made["later"]())], made
 

@@ -424,6 +424,12 @@ def godwitd(s, p):
         forger.publish("godwit/dev3/report", b"\xd8\x62\x84")
         time.sleep(1)
         s.holds("what is no report is not", len(rows("SELECT * FROM report")) == 1)
+        for i in range(300):
+            forger.publish("godwit/dev3/report", b"\xd8\x62%d" % i)
+        time.sleep(2)
+        said = d.log.read_text().count("report-refused device=dev3")
+        s.holds("a flood is said once", 1 <= d.log.read_text().count("too-many-reports device=dev3") <= 2)
+        s.holds("a flood is looked at as far as a device's requests in a minute go", 50 <= said <= 125, str(said))
         device.stop()
         broker.stop()
         s.holds("godwitd notices that it is lost", d.says("broker-lost"))

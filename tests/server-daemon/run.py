@@ -147,6 +147,8 @@ def test_metrics():
         text = a.body.decode()
         check("metrics", a.status == 200 and "# TYPE godwit_devices gauge\ngodwit_devices 0\n" in text, text)
         names = re.findall(r"^(godwit_\w+) \d+$", text, re.M)
+        counted = {n: int(re.search(rf"^godwit_{n} (\d+)$", text, re.M)[1]) for n in ("commits_total", "changes_total")}
+        check("commits are counted", counted["commits_total"] >= 1 and counted["changes_total"] >= 1, counted)
         check("each with HELP and TYPE", len(names) > 15 and all(f"# HELP {n} " in text for n in names))
         c.send(f"GET /api/v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
         equal("events", c.answer().headers["content-type"], "text/event-stream")
@@ -154,6 +156,34 @@ def test_metrics():
             pass
         check("a stream that lives", c.buffer.startswith(b": "))
     equal("ended with a listener", d.code, 0)
+
+
+def test_old_reports():
+    """What [reports] does not keep goes, from the start on; the newest of a device stays."""
+    folder = TMP / "reports"
+    folder.mkdir()
+    config = folder / "godwitd.conf"
+    config.write_text(PLAIN + "[reports]\nkeep_each = 5\n")
+    with Daemon(config):
+        pass
+    db = sqlite3.connect(folder / "data/godwit.db")
+    token, now = "gwa_" + "b" * 43, int(time.time())
+    db.execute("INSERT INTO token(id, name, hash, role, created, creator, expires) VALUES('t', 'n', ?, 1, 1, 'c', ?)",
+               (hashlib.sha256(token.encode()).digest(), now + 1000))
+    db.execute("INSERT INTO class(id, vendor, name, created) VALUES(?, 'v', 'n', 1)", (bytes(16),))
+    for device, reports, received in (("a", 700, now), ("b", 3, now), ("old", 3, now - 366 * 86400)):
+        db.execute("INSERT INTO device(id, class, created, origin) VALUES(?, ?, 1, 'import')", (device, bytes(16)))
+        db.executemany("INSERT INTO report(device, counter, received, state, reason, about_epoch, about_sequence,"
+                       " bytes, again, cose) VALUES(?, ?, ?, 1, 0, 0, 0, 0, 0, x'00')",
+                       [(device, i + 1, received) for i in range(reports)])
+    db.commit()
+    with Daemon(config) as d, Client(d.port["admin"]) as c:
+        check("it says so", d.wait_for("reports-pruned reports=697"), d.lines)
+        text = c.ask("/metrics", headers=[f"Authorization: Bearer {token}"]).body.decode()
+        check("and counts", "\ngodwit_reports_pruned_total 697\n" in text, text)
+    equal("kept", db.execute("SELECT device, min(counter), count(*) FROM report GROUP BY device").fetchall(),
+          [("a", 696, 5), ("b", 1, 3), ("old", 3, 1)])
+    db.close()
 
 
 def put_blob(data):

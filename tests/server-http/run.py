@@ -224,6 +224,31 @@ def test_times():
             equal("not idle for long enough", c.ask("/late").status, 200)
 
 
+def test_slow_handshakes(world):
+    """Nothing, half a hello, a hello and no more: each has the time of a head, in all."""
+    whole = ssl.MemoryBIO()
+    hello = world.context().wrap_bio(ssl.MemoryBIO(), whole, server_hostname="localhost")
+    try:
+        hello.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    data = whole.read()
+    with toy(f"payloads=127.0.0.1:0,cert={world.cert},key={world.key},header_ms=500") as t:
+        for name, first, drip in (("nothing", b"", b""), ("half a hello", data[:40], b""), ("a hello", data, b""),
+                                  ("byte by byte", data[:40], data[40:])):
+            with Client(t.port["payloads"]) as c:
+                began = time.monotonic()
+                c.send(first)
+                try:
+                    for i in range(min(len(drip), 60)):
+                        c.send(drip[i:i + 1])
+                        time.sleep(0.05)
+                except OSError:
+                    pass
+                check(f"{name}: closed", c.closed() and 0.3 < time.monotonic() - began < 3.5)
+        equal("others get in", _status(t.port["payloads"], world.context()), 200)
+
+
 def test_slow_reader():
     file = TMP / "big"
     with open(file, "wb") as f:
@@ -257,6 +282,27 @@ def test_numbers():
         time.sleep(0.1)
         with Client(t.port["admin"]) as c:
             equal("all are forgotten", c.ask("/count").json()["connections"], 1)
+
+
+def _from(port, context, source):
+    """A connection from this address; None: refused."""
+    try:
+        s = socket.create_connection(("127.0.0.1", port), 10, source_address=(source, 0))
+        return context.wrap_socket(s, server_hostname="localhost")
+    except OSError:
+        return None
+
+
+def test_numbers_of_ipv4_at_an_ipv6_door(world):
+    """[::] takes IPv4 too: each of its addresses counts for itself, not all of them as one /64."""
+    with toy(f"payloads=[::]:0,cert={world.cert},key={world.key},per_address=2") as t:
+        port, context = t.port["payloads"], world.context()
+        one = [_from(port, context, "127.0.0.1") for _ in range(3)]
+        other = [_from(port, context, "127.0.0.2") for _ in range(3)]
+        equal("of one address", [c is not None for c in one], [True, True, False])
+        equal("of another one", [c is not None for c in other], [True, True, False])
+        for c in one + other:
+            c and c.close()
 
 
 def _works(client, path="/who"):
@@ -387,10 +433,18 @@ def test_disabled(world):
                 a = c.ask("/who")
                 equal(f"disabled, resumed session {version.name}", (a.status, c.socket.session_reused), (403, True))
             t.say("enable dev1")
+            with Client(port, context) as c:
+                c.send(b"POST /report HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab")
+                time.sleep(0.2)
+                t.say("disable dev1")
+                c.send(b"c")
+                a = c.answer()
+                equal("disabled while its body came", (a.status, a.code()), (403, "device_disabled"))
+            t.say("enable dev1")
             equal("enabled again", kept.ask("/who").status, 200)
             kept.close()
             counts = Client(t.port["payloads"]).ask("/count").json()
-            equal("handshakes, resumed", (counts["handshakes"], counts["resumed"]), (2, 1))
+            equal("handshakes, resumed", (counts["handshakes"], counts["resumed"]), (3, 1))
 
 
 def test_reload(world):
@@ -475,6 +529,19 @@ def test_first_sight(world):
             equal("made known, and served", (a.status, a.body), (200, b"hello"))
             equal("known now", c.ask("/who").json()["device"], "new1")
         equal("the hook refuses", _status(port, world.context(other)), 403)
+    crl = world.devices.crl([new[0]], "revoked-new.pem")
+    with toy("devices=127.0.0.1:0," + world.options) as t, Client(t.port["devices"], world.context(new)) as c:
+        t.say("first-sight on")
+        c.send(b"POST /report HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe")
+        time.sleep(0.01)  # it is made known for 50 ms
+        equal("revoked at first sight", t.say(f"reload devices cert={world.cert},key={world.key},ca={world.devices.ca},"
+                                              f"crl={crl}"), "ok")
+        time.sleep(0.1)
+        try:
+            c.send(b"llo")
+        except OSError:
+            pass
+        check("revoked while it was made known: not served", c.closed() and c.buffer == b"", c.buffer)
 
 
 # ---- Calls that live longer than their client, streams, the end ----------------------------------------------------
@@ -511,6 +578,20 @@ def test_stream():
             time.sleep(1)
             equal("too slow: dropped", other.ask("/count").json()["gone"], 2)
             check("and closed", c.closed())
+
+
+def test_stream_memory():
+    """A listener that reads all the time, and never all of it: what was read needs no room."""
+    with toy(PLAIN) as t, socket.socket() as s, Client(t.port["payloads"]) as other:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.connect(("127.0.0.1", t.port["payloads"]))
+        s.sendall(b"GET /stream?steady=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+        total, end = 0, time.monotonic() + 20
+        while total < 8 << 20 and time.monotonic() < end:
+            total += len(s.recv(65536))
+        check("it reads", total >= 8 << 20, f"({total})")
+        room = other.ask("/count").json()["room"]
+        check("what waits is bounded, and so is its room", 0 < room <= 1 << 19, f"({room})")
 
 
 def test_drain(world):

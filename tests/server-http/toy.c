@@ -13,9 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "http_internal.h"
 #include "server.h"
 
 static struct gws_server server;
@@ -164,6 +166,8 @@ static void run_twice(struct gws_call *call)
 }
 
 static struct gws_stream *listener;
+static struct gws_conn *listening;
+static size_t room; /* most that a listener's bytes took */
 static unsigned gone;
 
 static void on_gone(void *ctx)
@@ -185,19 +189,40 @@ static void tick(evutil_socket_t fd, short what, void *ctx)
         later(tick, ctx, n > 1000 ? 1 : 50);
 }
 
+/* There is always something that waits for this listener, and never too much. */
+static void tick_steady(evutil_socket_t fd, short what, void *ctx)
+{
+    static const uint8_t text[16384] = "\n\n";
+    (void)fd;
+    (void)what;
+    while (listener != NULL && listening->out.n - listening->out.at < 12 * sizeof text)
+        (void)gws_stream_send(listener, (struct gw_span){ text, sizeof text });
+    if (listener == NULL)
+        return;
+    room = listening->out.room > room ? listening->out.room : room;
+    later(tick_steady, ctx, 1);
+}
+
 static void run_stream(struct gws_call *call)
 {
+    bool steady = gws_query_text(call, "steady") != NULL;
+    listening = gws_request_of(call)->conn;
     listener = gws_answer_stream(call, "text/event-stream", on_gone, NULL);
-    later(tick, (void *)(intptr_t)(gws_query_text(call, "fast") != NULL ? 65536 : 16), 20);
+    int small = 4096; /* as over a long way, where the system's own buffer never takes all */
+    if (steady && setsockopt(listening->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small) == 0)
+        later(tick_steady, NULL, 1);
+    else
+        later(tick, (void *)(intptr_t)(gws_query_text(call, "fast") != NULL ? 65536 : 16), 20);
 }
 
 static void run_count(struct gws_call *call)
 {
     gws_answer_json(call, 200,
-                    json_pack("{s:I, s:I, s:I, s:I, s:i, s:i}", "handshakes", (json_int_t)counts[GWS_M_HANDSHAKES],
+                    json_pack("{s:I, s:I, s:I, s:I, s:i, s:i, s:I}", "handshakes", (json_int_t)counts[GWS_M_HANDSHAKES],
                               "resumed", (json_int_t)counts[GWS_M_RESUMED], "refused",
                               (json_int_t)counts[GWS_M_REFUSED], "bytes", (json_int_t)counts[GWS_M_PAYLOAD_BYTES],
-                              "gone", (int)gone, "connections", (int)gws_http_connections(server.http)));
+                              "gone", (int)gone, "connections", (int)gws_http_connections(server.http), "room",
+                              (json_int_t)room));
 }
 
 #define ALL (GWS_DOOR_DEVICES | GWS_DOOR_TOKENS | GWS_DOOR_PAYLOADS | GWS_DOOR_ADMIN)
@@ -231,7 +256,7 @@ static const struct gws_route table[] = {
       .query = "n=,text=" },
     { .doors = ALL, .method = "GET", .pattern = "/late", .role = GWS_ROLE_ANYBODY, .unmetered = true, .run = run_late },
     { .doors = GWS_DOOR_PAYLOADS, .method = "GET", .pattern = "/failure", .run = run_twice },
-    { .doors = GWS_DOOR_PAYLOADS, .method = "GET", .pattern = "/stream", .run = run_stream, .query = "fast=" },
+    { .doors = GWS_DOOR_PAYLOADS, .method = "GET", .pattern = "/stream", .run = run_stream, .query = "fast=,steady=" },
     { .doors = GWS_DOOR_PAYLOADS | GWS_DOOR_ADMIN,
       .method = "GET",
       .pattern = "/count",

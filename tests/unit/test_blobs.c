@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -122,6 +123,30 @@ static void an_upload_that_is_too_long_begins_again(void **state)
     assert_int_equal(there, 0);
 }
 
+/* A release that names the payload with another size begins while the first one's is being checked. */
+static void what_is_being_checked_is_not_cut_off(void **state)
+{
+    struct gwh_error err = {0};
+    uint64_t there;
+    char path[400];
+    (void)state;
+    assert_int_equal(gws_upload_begin(&blobs, name, sizeof content, &there, &err), GWH_OK);
+    assert_int_equal(put(0, sizeof content, &there), GWH_OK);
+    upload_path(path);
+    int fd = open(path, O_RDONLY);
+    assert_int_equal(flock(fd, LOCK_EX), 0); /* as gws_upload_finish() in its thread */
+    assert_int_equal(gws_upload_begin(&blobs, name, 500, &there, &err), GWH_REFUSED);
+    assert_non_null(strstr(err.text, "try again"));
+    memset(&err, 0, sizeof err);
+    assert_int_equal(gws_upload_begin(&blobs, name, sizeof content, &there, &err), GWH_OK); /* cuts nothing off */
+    assert_int_equal(there, sizeof content);
+    close(fd);
+    assert_int_equal(gws_upload_finish(&blobs, name, sizeof content, &err), GWH_OK);
+    fd = gws_blob_fd(&blobs, name, &there);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0); /* it was let go */
+    close(fd);
+}
+
 static void links_are_not_followed(void **state)
 {
     struct gwh_error err = {0};
@@ -218,6 +243,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_upload_grows_in_parts_and_becomes_a_blob, start, stop),
         cmocka_unit_test_setup_teardown(another_file_is_dropped, start, stop),
         cmocka_unit_test_setup_teardown(an_upload_that_is_too_long_begins_again, start, stop),
+        cmocka_unit_test_setup_teardown(what_is_being_checked_is_not_cut_off, start, stop),
         cmocka_unit_test_setup_teardown(links_are_not_followed, start, stop),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_what_was_acknowledged, start, stop),
         cmocka_unit_test_setup_teardown(what_nobody_needs_is_collected, start, stop),

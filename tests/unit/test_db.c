@@ -10,12 +10,14 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <semaphore.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "db.h"
 #include "file.h"
+#include "migrations.h"
 
 static char folder[200], path[300];
 static struct event_base *base;
@@ -120,6 +122,33 @@ static void a_new_file_has_the_newest_schema(void **state)
     gws_db_close(db);
 }
 
+/* From each older schema, with what is in it. */
+static void a_file_of_an_older_schema_is_brought_up(void **state)
+{
+    for (unsigned from = 1; from < GWS_SCHEMA_VERSION; from++) {
+        struct gwh_error err = {0};
+        sqlite3 *old = NULL;
+        char sql[120];
+        int64_t n = 0;
+        (void)state;
+        unlink(path);
+        assert_int_equal(sqlite3_open(path, &old), SQLITE_OK);
+        for (unsigned i = 0; i < from; i++) {
+            assert_int_equal(sqlite3_exec(old, gws_migrations[i], NULL, NULL, NULL), SQLITE_OK);
+        }
+        snprintf(sql, sizeof sql, "PRAGMA user_version=%u; PRAGMA application_id=%d", from, 0x47445754);
+        assert_int_equal(sqlite3_exec(old, sql, NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(old, "INSERT INTO setting VALUES('kept', x'01')", NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_close(old), SQLITE_OK);
+        struct gws_db *db = open_db();
+        assert_int_equal(gws_number(gws_db_reader(db), &err, &n, NULL, "PRAGMA user_version", ""), GWH_OK);
+        assert_int_equal(n, GWS_SCHEMA_VERSION);
+        assert_int_equal(count(gws_db_reader(db)), 1);
+        assert_int_equal(gws_number(gws_db_reader(db), &err, &n, NULL, "SELECT count(*) FROM former_key", ""), GWH_OK);
+        gws_db_close(db);
+    }
+}
+
 static void two_servers_on_one_folder_are_refused(void **state)
 {
     struct gws_db *db = open_db(), *other = NULL;
@@ -215,6 +244,113 @@ static void what_was_written_before_the_refusal_is_undone(void **state)
     assert_int_equal(s[1].result, GWH_REFUSED);
     assert_int_equal(count(gws_db_reader(db)), 2);
     gws_db_close(db);
+}
+
+/* ---- The log ----------------------------------------------------------------------------------------------------- */
+
+static int64_t log_size(void)
+{
+    char wal[320];
+    struct stat st;
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    return stat(wal, &st) == 0 ? (int64_t)st.st_size : 0;
+}
+
+static int apply_large(struct gws_change *c, sqlite3 *db)
+{
+    static uint8_t bytes[1 << 20];
+    struct setting *s = (struct setting *)c;
+    return gws_exec(db, &c->err, "INSERT OR REPLACE INTO setting(name, value) VALUES(?, ?)", "tb", s->name,
+                    (struct gw_span){bytes, sizeof bytes});
+}
+
+static void write_large(struct gws_db *db, unsigned times)
+{
+    for (unsigned i = 0; i < times; i++) {
+        unsigned left = 1;
+        struct setting s = {.change = {.apply = apply_large, .done = done}, .name = "large", .left = &left};
+        gws_db_submit(db, &s.change);
+        while (left > 0) {
+            event_base_loop(base, EVLOOP_ONCE);
+        }
+        assert_int_equal(s.result, GWH_OK);
+    }
+}
+
+/* Somebody reads for long (an audit, a copy): the log grows meanwhile, and gives its room back. */
+static void the_log_gives_back_the_room_that_a_long_reader_cost(void **state)
+{
+    struct gws_db *db = open_db();
+    struct gwh_error err = {0};
+    sqlite3 *reader = NULL;
+    (void)state;
+    write_large(db, 1);
+    assert_int_equal(gws_db_open_plain(&reader, path, false, &err), GWH_OK);
+    assert_int_equal(gws_transaction(reader, &err, "BEGIN"), GWH_OK);
+    assert_int_equal(count(reader), 1);
+    write_large(db, 40);
+    assert_true(log_size() > 38 << 20);
+    assert_int_equal(gws_transaction(reader, &err, "COMMIT"), GWH_OK);
+    gws_db_close_plain(reader);
+    write_large(db, 10);
+    assert_in_range(log_size(), 1, 17 << 20);
+    gws_db_close(db);
+}
+
+/* ---- What is slow to prepare ------------------------------------------------------------------------------------- */
+
+static sem_t go;
+static unsigned prepared;
+static int wait_to_go(struct gws_change *c)
+{
+    sem_wait(&go);
+    prepared++;
+    return ((struct setting *)c)->fail ? gwh_fail(&c->err, GWH_REFUSED, "told to") : GWH_OK;
+}
+
+static void submit_slow(struct gws_db *db, struct setting *s, unsigned number, bool fail, unsigned *left)
+{
+    *s = (struct setting){.change = {.prepare = wait_to_go, .slow = true, .apply = apply, .done = done},
+                          .fail = fail, .left = left, .result = -1};
+    snprintf(s->name, sizeof s->name, "n%u", number);
+    (*left)++;
+    gws_db_submit(db, &s->change);
+}
+
+static void what_is_slow_to_prepare_holds_nobody_up(void **state)
+{
+    struct gws_db *db = open_db();
+    struct setting slow[3], quick[300];
+    unsigned left = 0, slow_left = 0;
+    (void)state;
+    sem_init(&go, 0, 0);
+    prepared = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        submit_slow(db, &slow[i], 1000 + i, i == 1, &slow_left);
+    }
+    for (unsigned i = 0; i < 300; i++) {
+        submit(db, &quick[i], i, &left);
+    }
+    while (left > 0) { /* nobody has let the slow ones go yet */
+        event_base_loop(base, EVLOOP_ONCE);
+    }
+    assert_int_equal(prepared, 0);
+    assert_int_equal(gws_db_waiting(db), 3);
+    assert_int_equal(count(gws_db_reader(db)), 300);
+    sem_post(&go);
+    sem_post(&go);
+    while (slow_left > 1) {
+        event_base_loop(base, EVLOOP_ONCE);
+    }
+    assert_int_equal(slow[0].result, GWH_OK);
+    assert_int_equal(slow[1].result, GWH_REFUSED);
+    assert_string_equal(slow[1].change.err.text, "told to");
+    assert_int_equal(slow[2].result, -1);
+    sem_post(&go);
+    gws_db_close(db); /* waits for the last one */
+    assert_int_equal(slow[2].result, GWH_OK);
+    assert_int_equal(prepared, 3);
+    sem_destroy(&go);
 }
 
 static void closing_waits_for_what_was_submitted(void **state)
@@ -335,11 +471,14 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
     const struct CMUnitTest tests[] = {
         T(a_new_file_has_the_newest_schema),
+        T(a_file_of_an_older_schema_is_brought_up),
         T(two_servers_on_one_folder_are_refused),
         T(other_files_are_refused),
         T(a_change_that_fails_takes_no_other_with_it),
         T(what_was_written_before_the_refusal_is_undone),
         T(closing_waits_for_what_was_submitted),
+        T(what_is_slow_to_prepare_holds_nobody_up),
+        T(the_log_gives_back_the_room_that_a_long_reader_cost),
         T(statements_nest_and_stop),
         T(a_backup_is_whole_and_replaces_nothing),
     };

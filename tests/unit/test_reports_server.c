@@ -50,6 +50,7 @@ static int stop(void **state)
 {
     (void)state;
     gws_db_close(server.db);
+    gws_prune_free(&server);
     gws_fleet_free(server.fleet);
     event_base_free(server.base);
     t_server_close(&s);
@@ -446,6 +447,237 @@ static void what_the_database_forged_is_found(void **state)
     assert_int_equal(audit(&a), 0);
 }
 
+/* An operator gives the device this key. */
+static void replace_key(const char *id, const struct gwh_key *key)
+{
+    char hex[129], request[160];
+    uint8_t xy[64];
+    struct gwh_error err = {0};
+    memcpy(xy, key->pub.x.p, 32);
+    memcpy(xy + 32, key->pub.y.p, 32);
+    gwh_hex(hex, xy, 64);
+    snprintf(request, sizeof request, "{\"key\":\"%s\"}", hex);
+    struct gws_edit *e = gws_edit_new(gws_device_patch, "ann", id);
+    e->request = json_loads(request, 0, NULL);
+    assert_int_equal(gws_edit_run(e, s.db), GWH_OK);
+    gws_edit_free(e);
+    assert_int_equal(gws_fleet_reload_device(server.fleet, s.db, id, &err), GWH_OK);
+}
+
+static void reports_by_a_key_that_was_replaced_are_told_apart(void **state)
+{
+    struct gws_audited a;
+    int reason;
+    struct gw_report r = t_report_of("dev-1", 1, GW_REPORT_STAGED, 41);
+    (void)state;
+    assert_int_equal(send_report("dev-1", &s.w.device_key, r, &reason), GWH_OK);
+    r.counter = 2;
+    assert_int_equal(send_report("dev-1", &s.w.device_key, r, &reason), GWH_OK);
+    replace_key("dev-1", &s.w.author);
+    assert_int_equal(audit(&a), 0); /* nobody forged anything */
+    r.counter = 3;
+    assert_int_equal(send_report("dev-1", &s.w.device_key, r, &reason), GWH_REFUSED); /* it is no key any more */
+    assert_int_equal(send_report("dev-1", &s.w.author, r, &reason), GWH_OK);
+    replace_key("dev-1", &s.w.author); /* the same again */
+    assert_int_equal(audit(&a), 0);
+    assert_int_equal(a.former, 2);
+    assert_int_equal(a.reports, 3);
+    replace_key("dev-1", &s.w.stranger);
+    assert_int_equal(audit(&a), 0);
+    assert_int_equal(a.former, 3);
+    replace_key("dev-1", &s.w.author); /* back */
+    assert_int_equal(audit(&a), 0);
+    assert_int_equal(a.former, 2);
+    t_server_sql(&s, "UPDATE report SET counter = 9 WHERE counter = 1"); /* later than the key was good for */
+    assert_int_equal(audit(&a), 2); /* the report; and the row of its device, which has another counter */
+    t_server_sql(&s, "UPDATE report SET counter = 1 WHERE counter = 9");
+    t_server_sql(&s, "UPDATE former_key SET last = 1");
+    assert_int_equal(audit(&a), 1);
+    t_server_sql(&s, "DELETE FROM former_key");
+    assert_int_equal(audit(&a), 2);
+}
+
+static void forget_and_know_again(const struct gwh_key *key)
+{
+    struct gwh_error err = {0};
+    struct gws_edit *e = gws_edit_new(gws_device_delete, "ann", "dev-1");
+    assert_int_equal(gws_edit_run(e, s.db), GWH_OK);
+    gws_edit_free(e);
+    assert_int_equal(gws_fleet_reload_device(server.fleet, s.db, "dev-1", &err), GWH_OK);
+    assert_null(gws_fleet_device(server.fleet, "dev-1"));
+    t_server_device(&s, "dev-1", NULL);
+    if (key != NULL) {
+        set_key("dev-1", key);
+    }
+    assert_int_equal(gws_fleet_reload_device(server.fleet, s.db, "dev-1", &err), GWH_OK);
+}
+
+/* The broker kept a report, and the device was deleted and made known again. */
+static void a_device_that_was_deleted_does_not_repeat_itself(void **state)
+{
+    struct gws_audited a;
+    int reason;
+    struct gw_report r = t_report_of("dev-1", 7, GW_REPORT_FAILED, 41), low = t_report_of("dev-1", 1, 1, 41);
+    struct t_bytes kept = t_report(&s.w.device_key, &r);
+    (void)state;
+    r.reason = 34;
+    assert_int_equal(take("dev-1", NULL, kept, &reason), GWH_OK);
+    forget_and_know_again(&s.w.device_key);
+    assert_int_equal(take("dev-1", NULL, kept, &reason), GWH_REFUSED);
+    assert_int_equal(reason, GWS_REPLAY);
+    forget_and_know_again(NULL); /* its certificate will show the key */
+    assert_int_equal(take("dev-1", &s.w.device_key.pub, kept, &reason), GWH_REFUSED);
+    assert_int_equal(reason, GWS_REPLAY);
+    r.counter = 8;
+    assert_int_equal(send_report("dev-1", &s.w.device_key, r, &reason), GWH_REFUSED); /* over MQTT: no key is known */
+    struct t_bytes next = t_report(&s.w.device_key, &r);
+    assert_int_equal(take("dev-1", &s.w.device_key.pub, next, &reason), GWH_OK);
+    assert_int_equal(audit(&a), 0);
+    forget_and_know_again(&s.w.author); /* another unit with that name: it counts from one */
+    assert_int_equal(send_report("dev-1", &s.w.author, low, &reason), GWH_OK);
+    assert_int_equal(audit(&a), 0);
+    t_free(&kept);
+    t_free(&next);
+}
+
+/* ---- What is not kept -------------------------------------------------------------------------------------------- */
+
+/* Counters 1 to n of dev-1, one each day, all verified and stored. */
+static void a_report_a_day(uint32_t n)
+{
+    int reason;
+    for (uint32_t i = 1; i <= n; i++) {
+        struct gw_report r = t_report_of("dev-1", i, GW_REPORT_STAGED, 40 + i);
+        stub.now = 1000 + (int64_t)i * 86400;
+        assert_int_equal(send_report("dev-1", &s.w.device_key, r, &reason), GWH_OK);
+    }
+}
+
+static uint64_t prune(uint32_t keep_each, int64_t older_than)
+{
+    struct gws_pruning p = {.keep_each = keep_each, .older_than = older_than};
+    struct gwh_error err = {0};
+    assert_int_equal(gws_reports_prune(&p, s.db, &err), GWH_OK);
+    assert_false(p.more);
+    return p.removed;
+}
+
+static int64_t lowest(void)
+{
+    struct gwh_error err = {0};
+    int64_t n = -1;
+    assert_int_equal(gws_number(s.db, &err, &n, NULL, "SELECT min(counter) FROM report WHERE device = 'dev-1'", ""),
+                     GWH_OK);
+    return n;
+}
+
+static void what_was_removed_is_neither_forged_nor_taken_again(void **state)
+{
+    struct gws_audited a;
+    int reason;
+    struct gw_report r = t_report_of("dev-1", 2, GW_REPORT_STAGED, 42);
+    struct t_bytes second = t_report(&s.w.device_key, &r);
+    struct gw_report last = t_report_of("dev-1", 9, GW_REPORT_CONFIRMED, 49);
+    struct t_bytes newest = t_report(&s.w.device_key, &last);
+    (void)state;
+    a_report_a_day(8);
+    assert_int_equal(take("dev-1", NULL, newest, &reason), GWH_OK);
+    assert_int_equal(prune(0, INT64_MIN), 0);
+    assert_int_equal(prune(9, 1000), 0);
+    assert_int_equal(prune(6, INT64_MIN), 3);
+    assert_int_equal(lowest(), 4);
+    assert_int_equal(prune(6, 1000 + 6 * 86400), 2); /* those of days 4 and 5; that of day 6 is just not older */
+    assert_int_equal(lowest(), 6);
+    assert_int_equal(prune(0, INT64_MAX), 3);
+    assert_int_equal(stored("dev-1"), 1);
+    assert_int_equal(prune(1, INT64_MAX), 0);
+    assert_int_equal(audit(&a), 0);
+    assert_int_equal(a.reports, 1);
+    assert_int_equal(take("dev-1", NULL, second, &reason), GWH_REFUSED);
+    assert_int_equal(reason, GWS_REPLAY);
+    assert_int_equal(take("dev-1", NULL, newest, &reason), GWH_OK); /* its answer was lost */
+    assert_int_equal(stored("dev-1"), 1);
+    const struct gws_device *d = gws_fleet_device(server.fleet, "dev-1");
+    assert_true(d->counter == 9 && d->state == GW_REPORT_CONFIRMED);
+    t_server_sql(&s, "DELETE FROM report"); /* the newest never goes: that is a forgery */
+    assert_true(audit(&a) > 0);
+    t_free(&second);
+    t_free(&newest);
+}
+
+/* Rows as they lie there: nobody verifies them here. */
+static void many_reports(const char *device, unsigned n)
+{
+    t_server_sql(&s, "WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM k WHERE i < %u)"
+                     " INSERT INTO report(device, counter, received, state, reason, about_epoch, about_sequence, bytes,"
+                     " again, cose) SELECT '%s', i, 1000, 2, 0, 2, 41, 0, 0, x'00' FROM k", n, device);
+}
+
+static void a_step_is_bounded_and_the_next_one_goes_on(void **state)
+{
+    struct gws_pruning p = {.keep_each = 1, .older_than = INT64_MIN};
+    struct gwh_error err = {0};
+    uint64_t removed = 0;
+    unsigned steps = 0;
+    (void)state;
+    many_reports("dev-1", 600);
+    many_reports("dev-2", 300);
+    for (unsigned i = 0; i < 250; i++) { /* with nothing to remove: these bound a step too */
+        char id[16];
+        snprintf(id, sizeof id, "idle-%u", i);
+        t_server_device(&s, id, NULL);
+    }
+    do {
+        assert_int_equal(gws_reports_prune(&p, s.db, &err), GWH_OK);
+        assert_true(p.removed <= 256);
+        removed += p.removed;
+        steps++;
+    } while (p.more);
+    assert_int_equal(removed, 599 + 299);
+    assert_in_range(steps, 6, 8);
+    assert_int_equal(stored("dev-1") + stored("dev-2"), 2);
+    assert_int_equal(lowest(), 600);
+}
+
+static void the_running_server_prunes_by_its_configuration(void **state)
+{
+    (void)state;
+    many_reports("dev-1", 300);
+    stub.now = 1000 + 10 * 86400;
+    gws_prune(&server); /* nothing is configured: everything is kept */
+    assert_null(server.pruner);
+    server.config.reports.keep_days = 11;
+    gws_prune(&server);
+    while (server.pruner != NULL) {
+        event_base_loop(server.base, EVLOOP_ONCE);
+    }
+    assert_int_equal(stored("dev-1"), 300);
+    server.config.reports.keep_days = 9;
+    gws_prune(&server); /* the hour is not over */
+    assert_null(server.pruner);
+    stub.now += 3600;
+    gws_prune(&server);
+    while (server.pruner != NULL) {
+        event_base_loop(server.base, EVLOOP_ONCE);
+    }
+    assert_int_equal(stored("dev-1"), 1);
+    assert_int_equal(stub.count[GWS_M_REPORTS_PRUNED], 299);
+}
+
+/* Between two steps, and with one on its way. */
+static void a_server_that_ends_while_it_prunes(void **state)
+{
+    (void)state;
+    many_reports("dev-1", 1000);
+    stub.now = 5000;
+    server.config.reports.keep_each = 1;
+    gws_prune(&server);
+    while (stub.count[GWS_M_REPORTS_PRUNED] == 0) {
+        event_base_loop(server.base, EVLOOP_ONCE);
+    }
+    assert_non_null(server.pruner);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -462,6 +694,12 @@ int main(void)
         T(sightings_are_written_now_and_then),
         T(first_sight_follows_the_policy),
         T(what_the_database_forged_is_found),
+        T(reports_by_a_key_that_was_replaced_are_told_apart),
+        T(a_device_that_was_deleted_does_not_repeat_itself),
+        T(what_was_removed_is_neither_forged_nor_taken_again),
+        T(a_step_is_bounded_and_the_next_one_goes_on),
+        T(the_running_server_prunes_by_its_configuration),
+        T(a_server_that_ends_while_it_prunes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,6 +50,8 @@ static void test_minimal(void **state)
     assert_int_equal(config.next_look_s, 3600);
     assert_int_equal(config.door[0].limits.per_minute, 60);
     assert_int_equal(config.mqtt.port, 8883);
+    assert_int_equal(config.reports.keep_days, 365);
+    assert_int_equal(config.reports.keep_each, 1000);
     assert_false(config.log_json);
 }
 
@@ -61,6 +63,7 @@ static void test_everything(void **state)
                   "first_sight = yes\nfirst_sight_class = 00112233445566778899aabbccddeeff\n"
                   "payload_base = https://cdn.example/p\nlink_seconds = 300\n"
                   "[devices]\nlisten=[::]:8443\ncertificate = c\nkey = k\nclient_ca = a\ncrl = l\nper_minute = 7\n"
+                  "[reports]\nkeep_days = 0\nkeep_each = 20\n"
                   "[mqtt]\nhost = broker\nport = 1\nca = a\ncertificate = c\nkey = k\n"),
         GWH_OK);
     assert_true(config.log_json && config.first_sight);
@@ -69,6 +72,7 @@ static void test_everything(void **state)
     assert_int_equal(config.door[0].limits.per_minute, 7);
     assert_int_equal(config.mqtt.port, 1);
     assert_int_equal(config.link_seconds, 300);
+    assert_true(config.reports.keep_days == 0 && config.reports.keep_each == 20);
 }
 
 static void test_refused(void **state)
@@ -86,6 +90,8 @@ static void test_refused(void **state)
     expect("[server]\nfirst_sight = true\n", "neither yes nor no");
     expect("[server]\nfirst_sight_class = 12\n", "not a value");
     expect("[server]\nlog = xml\n", "not a value");
+    expect("[reports]\nkeep_days = -1\n", ":2: keep_days must be a number from 0 to 36500");
+    expect("[reports]\nkeep = 1\n", ":2: no such option");
     expect("[mqtt]\nport = 65536\n", "must be a number");
     expect("[server]\ndata = a ; b\n", ":2: a comment stands on a line of its own");
     expect("[server]\ndata = a\n b\n", ":3: options begin at the left margin");
