@@ -18,7 +18,7 @@ const struct gwh_option cli_server_reports_options[] = {
 };
 
 struct keys {
-    const json_t *list;
+    json_t *by_id; /* the desk's list: id to device */
     uint64_t wrong;
 };
 
@@ -32,18 +32,19 @@ static void forged(void *ctx, const char *device, int64_t report, const char *wh
     }
 }
 
-/* The key that the desk's list has for this device: hex, or NULL. */
-static const char *desk_key(const json_t *list, const char *id)
+/* Of a device that is listed twice the first line counts. */
+static int index_list(struct keys *k, const json_t *list, struct gwh_error *err)
 {
     size_t i;
-    const json_t *device;
+    json_t *device;
+    k->by_id = json_object();
     json_array_foreach(list, i, device) {
-        const char *name = json_string_value(json_object_get(device, "id"));
-        if (name != NULL && strcmp(name, id) == 0) {
-            return json_string_value(json_object_get(device, "key"));
+        const char *id = json_string_value(json_object_get(device, "id"));
+        if (id != NULL && json_object_get(k->by_id, id) == NULL && json_object_set(k->by_id, id, device) != 0) {
+            return gwh_fail_reason(err, GW_ERR_SPACE, "the list of devices");
         }
     }
-    return NULL;
+    return k->by_id != NULL ? GWH_OK : gwh_fail_reason(err, GW_ERR_SPACE, "the list of devices");
 }
 
 static int compare_key(void *ctx, sqlite3_stmt *s)
@@ -51,7 +52,7 @@ static int compare_key(void *ctx, sqlite3_stmt *s)
     struct keys *k = ctx;
     char stored[2 * 64 + 1] = "";
     const char *id = (const char *)sqlite3_column_text(s, 0);
-    const char *right = desk_key(k->list, id);
+    const char *right = json_string_value(json_object_get(json_object_get(k->by_id, id), "key"));
     if (sqlite3_column_bytes(s, 1) == 64) {
         gwh_hex(stored, sqlite3_column_blob(s, 1), 64);
     }
@@ -69,13 +70,16 @@ static int compare_keys(const struct gwh_args *a, sqlite3 *db, uint64_t *wrong, 
     json_error_t where;
     int e = gwh_file_read(&text, gwh_text(a, "devices"), 64u * 1024 * 1024, err);
     json_t *o = e == GWH_OK ? json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, &where) : NULL;
-    struct keys keys = {json_object_get(o, "devices"), 0};
-    if (e == GWH_OK && !json_is_array(keys.list)) {
+    json_t *list = json_object_get(o, "devices");
+    struct keys keys = {NULL, 0};
+    if (e == GWH_OK && !json_is_array(list)) {
         e = gwh_fail(err, GWH_REFUSED, "%s is no list of devices", gwh_text(a, "devices"));
         (void)gwh_hint(err, "it is devices.json, made by godwit device provision --csv");
     }
+    e = e == GWH_OK ? index_list(&keys, list, err) : e;
     e = e == GWH_OK ? gws_query(db, err, compare_key, &keys, "SELECT id, key FROM device ORDER BY id", "") : e;
     *wrong = keys.wrong;
+    json_decref(keys.by_id);
     json_decref(o);
     gwh_buf_free(&text);
     return e;
