@@ -284,10 +284,10 @@ def der(cert, name):
 # What a payload's second range ends with; the bytes of the first are there by then, and at most half of its own.
 PAYLOAD_FAULTS = {
     "OK": ["delay", "short_range", "no_length", "endless_plain", "chunked", "interim", "close", "corrupt", "drip"],
-    "RANGE": ["whole", "wrong_range", "wrong_size", "no_range", "more_range", "etag_change", "416"],
-    "HTTP": ["gzip", "garbage", "header_flood", "long_range", "two_lengths", "endless"],
+    "RANGE": ["whole", "wrong_range", "wrong_size", "no_range", "more_range", "etag_change", "etag_gone", "416"],
+    "HTTP": ["gzip", "garbage", "header_flood", "long_range", "two_lengths", "less_range", "endless"],
     "HTTP_STATUS": ["201", "204", "304", "400", "403", "404", "408", "429", "500", "503"],
-    "TRANSPORT": ["reset", "truncate", "less_range", "early_end"],
+    "TRANSPORT": ["reset", "truncate", "early_end"],
     "TIMEOUT": ["stall", "silent"],
 }
 OFFER_FAULTS = {
@@ -307,7 +307,7 @@ REPORT_FAULTS = {
     "TIMEOUT": ["silent"],
 }
 DAMAGED = {"corrupt"}  # bytes that only the library can find wrong
-PARTIAL = {"reset", "truncate", "stall", "less_range", "early_end"}  # half of the range came
+PARTIAL = {"reset", "truncate", "stall", "early_end"}  # half of the range came
 ALL_OF_IT = {"endless"}
 
 
