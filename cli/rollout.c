@@ -195,6 +195,10 @@ static int run_act(const struct gwh_args *a, struct gwh_error *err)
 static int run_start(const struct gwh_args *a, struct gwh_error *err)
 {
     bool release = is_digest(a->operand[0]) || gwh_file_exists(a->operand[0]);
+    if (!release && (gwh_flag(a, "all") || gwh_flag(a, "tag") || gwh_flag(a, "id") || gwh_flag(a, "share"))) {
+        (void)gwh_fail(err, GWH_USAGE, "%.80s is neither a release's folder here nor a whole digest", a->operand[0]);
+        return gwh_hint(err, "`godwit release list` shows the digests");
+    }
     return release ? start_new(a, err) : run_act(a, err);
 }
 

@@ -89,7 +89,8 @@ int gwh_profile_find(struct gwh_profile *p, const char *name, struct gwh_error *
 {
     char folder[GWH_PATH_MAX], path[GWH_PATH_MAX];
     struct gwh_buf text = {0}, again = {0};
-    const char *asked = name != NULL ? name : getenv("GODWIT_PROFILE");
+    const char *variable = getenv("GODWIT_PROFILE");
+    const char *asked = name != NULL ? name : variable != NULL && *variable != '\0' ? variable : NULL;
     unsigned found = 0;
     memset(p, 0, sizeof *p);
     int e = home(folder, err);
@@ -99,14 +100,14 @@ int gwh_profile_find(struct gwh_profile *p, const char *name, struct gwh_error *
         e = gwh_fail_reason(err, GW_ERR_SPACE, "%s", path);
     }
     if (e == GWH_OK) {
-        found = scan(p, (char *)text.p, asked != NULL && *asked != '\0' ? asked : "default");
+        found = scan(p, (char *)text.p, asked != NULL ? asked : "default");
     }
-    if (e == GWH_OK && found == 0 && (asked == NULL || *asked == '\0')) {
+    if (e == GWH_OK && found == 0 && asked == NULL) {
         found = scan(p, (char *)again.p, NULL);
     }
     if (e == GWH_OK && found != 1) {
-        (void)gwh_fail(err, GWH_USAGE, found == 0 ? "no profile %s in %s" : "which of the profiles%.0s in %s?",
-                       asked != NULL ? asked : "", path);
+        (void)gwh_fail(err, GWH_USAGE, found == 0 ? "no profile%s%s in %s" : "which of the profiles%.0s%.0s in %s?",
+                       asked != NULL ? " " : "", asked != NULL ? asked : "", path);
         e = gwh_hint(err, "--profile NAME, or --server https://HOST:PORT --ca FILE --token-file FILE");
     }
     gwh_buf_free(&text);

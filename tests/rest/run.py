@@ -82,6 +82,9 @@ def profiles(stub, pki):
     run("class", "list")
     run("class", "list", "--profile", "fleet")
     run("class", "list", "--profile", "none", code=2)
+    run("class", "list", env={"GODWIT_PROFILE": ""})
+    run("class", "list", env={"GODWIT_PROFILE": "", "XDG_CONFIG_HOME": "/nowhere"}, code=2)
+    holds("no profile at all: says so", "no profile in /nowhere/" in run.err, run.err)
     with open(folder / "profiles.ini", "a") as f:
         f.write("[second]\nserver = https://localhost:1\n")
     run("class", "list", code=2)
@@ -106,6 +109,9 @@ def devices(stub):
     out = run("device", "list")
     holds("a table of all pages", out.startswith("DEVICE ") and len(out.splitlines()) == 6, out)
     holds("times are times", "2023-11-14 22:13:20" in out, out)
+    out = run("device", "show", "dev1")
+    holds("of one device too", "seen: 2023-11-14 22:13:20\n" in out, out)
+    holds("but for programs a number", json.loads(run("device", "show", "dev1", "--json"))["seen"] == 1700000000)
     tree = json.loads(run("device", "list", "--tag", "beta", "--json"))
     holds("--tag and --json", [d["id"] for d in tree] == ["dev1", "dev3", "dev5"], str(tree))
     stub.devices["dev2"]["tags"] = ["\x1b[31mred"]
@@ -158,6 +164,7 @@ def releases(stub):
     out = run("release", "publish", "rel", "--to", stub.url)
     holds("a second time sends nothing", " 0 bytes sent" in run.err and out.strip() == digest, run.err)
     holds("release list", digest in run("release", "list", "--from", stub.url))
+    holds("of the profile's server", digest in run("release", "list"))
     holds("release show", json.loads(run("release", "show", digest, "--from", stub.url, "--json"))["state"] == "ready")
     run("release", "publish", "rel", "--to", stub.url, "--allow-older", code=2)
     run("release", "publish", "rel", "--to", "folder", code=2)
@@ -175,6 +182,8 @@ def rollouts(stub, digest):
     run("rollout", "plan", digest, code=2)
     run("rollout", "plan", digest, "--all", "--tag", "x", code=2)
     run("rollout", "plan", digest, "--share", "1001", code=2)
+    run("rollout", "start", digest[:12], "--all", code=2)
+    holds("half a digest is no draft's id: says so", "whole digest" in run.err and "release list" in run.err, run.err)
     name = run("rollout", "start", "rel", "--id", "dev1", "--id", "dev2", "--name", "first", "--draft").strip()
     made = stub.rollouts[name]
     holds("a draft", made["state"] == "draft" and made["target"] == {"ids": ["dev1", "dev2"]}
