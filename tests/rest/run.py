@@ -4,13 +4,16 @@
 Access (profiles, tokens, certificates), reading verbs as tables and JSON, pages, changes, uploads that are cut off,
 events, errors in the server's words; completion and the manual page. Ends with `N passed, N failed`.
 """
+import fcntl
 import hashlib
 import json
 import os
 import pty
 import stat
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -208,20 +211,12 @@ def counts(stub, name, confirmed, failed_=0):
     stub.send("report", {"device": "dev1", "state": "CONFIRMED"})
 
 
-def watch(stub, name):
-    command = [str(BIN / "godwit"), "rollout", "watch", name, "--until-done", "--seconds", "30"]
-    watcher = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for n in (1, 2, 4):
-        time.sleep(1.6)
-        counts(stub, name, n)
-    out, err = watcher.communicate(timeout=40)
-    lines = out.splitlines()
-    holds("watch ends when all have confirmed", watcher.returncode == 0, out + err)
-    holds("a line for each change, no terminal's codes", len(lines) == 4 and "\033" not in out and
-          "confirmed 4" in lines[-1], out)
-    counts(stub, name, 3)
+def on_terminal(command, columns, change, **env):
+    """What is drawn on a terminal of so many columns, exit code and stderr; `change` comes in the middle."""
     master, slave = pty.openpty()
-    watcher = subprocess.Popen(command, stdout=slave, stderr=subprocess.PIPE)
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    watcher = subprocess.Popen(command, stdout=slave, stderr=subprocess.PIPE,
+                               env={**os.environ, "TERM": "vt100", **env})
     os.close(slave)
     seen = bytearray()
 
@@ -234,12 +229,41 @@ def watch(stub, name):
     reader = threading.Thread(target=read)
     reader.start()
     time.sleep(1.6)
-    counts(stub, name, 3, 1)
+    change()
     err = watcher.communicate(timeout=40)[1].decode()
     reader.join()
     os.close(master)
-    holds("bars on a terminal", b"\033[7A" in seen and b"####" in seen, repr(bytes(seen)))
-    holds("one has failed: exit code 1, and what to do", watcher.returncode == 1 and "--devices" in err, err)
+    return bytes(seen), watcher.returncode, err
+
+
+def watch(stub, name):
+    command = [str(BIN / "godwit"), "rollout", "watch", name, "--until-done", "--seconds", "30"]
+    watcher = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for n in (1, 2, 4):
+        time.sleep(1.6)
+        counts(stub, name, n)
+    out, err = watcher.communicate(timeout=40)
+    lines = out.splitlines()
+    holds("watch ends when all have confirmed", watcher.returncode == 0, out + err)
+    holds("a line for each change, no terminal's codes", len(lines) == 4 and "\033" not in out and
+          "confirmed 4" in lines[-1], out)
+    counts(stub, name, 3)
+    stub.rollouts[name]["name"] = "f\u00fcr alle " * 12
+    seen, code, err = on_terminal(command, 40, lambda: counts(stub, name, 3, 1))
+    lines = [line.replace("\033[K", "").replace("\033[7A", "") for line in seen.decode().split("\r\n")]
+    holds("on 40 columns no line is wider", b"\033[7A" in seen and b"####" in seen and
+          max(map(len, lines)) <= 39, repr(seen))
+    holds("and the name is cut between letters", lines[0].startswith("f\u00fcr alle"), lines[0])
+    counts(stub, name, 3)
+    seen, code, err = on_terminal(command, 20, lambda: counts(stub, name, 3, 1))
+    holds("20 columns: lines", b"\033" not in seen and b"confirmed 3" in seen, repr(seen))
+    counts(stub, name, 3)
+    seen, code, err = on_terminal(command, 80, lambda: counts(stub, name, 3, 1), TERM="dumb")
+    holds("a dumb terminal: lines", b"\033" not in seen and b"confirmed 3" in seen, repr(seen))
+    counts(stub, name, 3)
+    seen, code, err = on_terminal(command, 80, lambda: counts(stub, name, 3, 1))
+    holds("bars on a terminal", b"\033[7A" in seen and b"####" in seen, repr(seen))
+    holds("one has failed: exit code 1, and what to do", code == 1 and "--devices" in err, err)
     counts(stub, name, 1)
     run("rollout", "watch", name, "--until-done", "--seconds", "2", code=1)
     stub.listeners.clear()
