@@ -198,6 +198,31 @@ static void check_device_ca(struct checks *c)
     }
 }
 
+/* Out of date, no device with a certificate is let in: neither by godwitd nor by the broker. */
+static void check_crl(struct checks *c)
+{
+    const char *path = c->s.config.door[0].crl;
+    char hint[GWH_PATH_MAX + 160];
+    struct gwh_error err = {0};
+    time_t until = 0, now = time(NULL);
+    if (path[0] == '\0' || c->s.config.door[0].listen[0] == '\0') {
+        return;
+    }
+    (void)snprintf(hint, sizeof hint,
+                   "godwit key revoke --ca device-ca, where the device CA's key is; copy its crl.pem to %s; SIGHUP to "
+                   "godwitd, restart the broker", path);
+    if (gwh_crl_check(path, c->s.config.door[0].client_ca, &until, &err) != GWH_OK) {
+        say(c, PROBLEM, "revoked", hint, "%s", err.text);
+    } else if (until < now) {
+        say(c, PROBLEM, "revoked", hint, "%s is out of date: every device with a certificate is refused", path);
+    } else if (until - now < SOON) {
+        say(c, WARNING, "revoked", hint, "%s is out of date in %ld days; from then on every device is refused", path,
+            (long)((until - now) / 86400));
+    } else {
+        say(c, OK, "revoked", NULL, "%s: good for %ld days", path, (long)((until - now) / 86400));
+    }
+}
+
 static void check_certificates(struct checks *c)
 {
     static const struct pair pairs[] = {
@@ -209,6 +234,7 @@ static void check_certificates(struct checks *c)
         check_pair(c, &pairs[i]);
     }
     check_device_ca(c);
+    check_crl(c);
 }
 
 /* ---- Trust ------------------------------------------------------------------------------------------------------- */

@@ -302,6 +302,15 @@ def folder():
     holds("the CA's key is elsewhere now: no warning", "lies on the server" not in out, out)
 
 
+def old_list(days, folder="dca"):
+    """A list of revoked certificates that is out of date in so many days."""
+    key = serialization.load_pem_private_key(Path(folder, "ca.key").read_bytes(), None)
+    now = datetime.datetime.utcnow()
+    return (x509.CertificateRevocationListBuilder().issuer_name(cert(f"{folder}/ca.pem").subject)
+            .last_update(now - datetime.timedelta(days=30)).next_update(now + datetime.timedelta(days=days))
+            .sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+
 def faults(port):
     """One thing wrong at a time: exit code 1, what, and how to mend it."""
     other = Path("srv/tls/broker.key").read_bytes()
@@ -317,6 +326,16 @@ def faults(port):
         undo = change(path, **kind)
         check(1, says)
         undo()
+    for until, code, says in ((-1, 1, "out of date: every device"), (9, 0, "is out of date in ")):
+        undo = change("srv/tls/device-crl.pem", text=old_list(until))
+        check(code, says, "godwit key revoke --ca device-ca")
+        undo()
+    undo = change("srv/tls/device-crl.pem", text=old_list(99, "srv/ca"))
+    check(1, "no list of the CA")
+    undo()
+    undo = change("srv/tls/device-crl.pem", text=b"nonsense")
+    check(1, "no list of revoked certificates")
+    undo()
     expired = Path("srv/tls/server.pem").read_bytes()
     key = serialization.load_pem_private_key(Path("srv/ca/ca.key").read_bytes(), None)
     mine = serialization.load_pem_private_key(Path("srv/tls/server.key").read_bytes(), None)
