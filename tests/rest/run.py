@@ -88,10 +88,17 @@ def profiles(stub, pki):
     run("class", "list", env={"GODWIT_PROFILE": ""})
     run("class", "list", env={"GODWIT_PROFILE": "", "XDG_CONFIG_HOME": "/nowhere"}, code=2)
     holds("no profile at all: says so", "no profile in /nowhere/" in run.err, run.err)
+    whole = (folder / "profiles.ini").read_text()
     with open(folder / "profiles.ini", "a") as f:
         f.write("[second]\nserver = https://localhost:1\n")
     run("class", "list", code=2)
     holds("two profiles: which?", "which" in run.err, run.err)
+    (folder / "profiles.ini").write_text("[other]\nserver = https://localhost:2")
+    run("server", "init", "srv3", "--name", "localhost", "--port", 20000, "--profile", "third")
+    holds("added behind a last line without its end", "localhost:2\n[third]\nserver = https://localhost:20003\n"
+          in (folder / "profiles.ini").read_text(), (folder / "profiles.ini").read_text())
+    run("class", "list", "--profile", "third", code=3)
+    (folder / "profiles.ini").write_text(whole)
     (folder / "profiles.ini").chmod(0o644)
     run("class", "list", "--profile", "fleet", code=1)
     (folder / "profiles.ini").chmod(0o600)
