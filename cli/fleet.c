@@ -143,6 +143,20 @@ int cli_rest_table(const struct gwh_args *a, const char *path, unsigned most, co
     return e;
 }
 
+int cli_rest_print(const struct gwh_args *a, json_t *tree)
+{
+    static const char *const times[] = {"created", "started", "ended", "seen", "reported", "expires"};
+    for (size_t i = 0; !gwh_flag(a, "json") && i < sizeof times / sizeof *times; i++) {
+        const json_t *seconds = json_object_get(tree, times[i]);
+        char text[CELL_MAX];
+        if (json_is_integer(seconds)) {
+            time_text(text, json_integer_value(seconds));
+            (void)json_object_set_new(tree, times[i], json_string(text[0] == '-' ? "never" : text));
+        }
+    }
+    return cli_print(a, tree);
+}
+
 int cli_rest_show(const struct gwh_args *a, const char *path, struct gwh_error *err)
 {
     struct gwh_rest r;
@@ -150,5 +164,5 @@ int cli_rest_show(const struct gwh_args *a, const char *path, struct gwh_error *
     int e = cli_rest(&r, a, err);
     e = e == GWH_OK ? gwh_rest_call(&r, "GET", path, NULL, &tree, err) : e;
     gwh_rest_close(&r);
-    return e == GWH_OK ? cli_print(a, tree) : e;
+    return e == GWH_OK ? cli_rest_print(a, tree) : e;
 }

@@ -37,6 +37,8 @@ int cli_rest_list(const struct gwh_args *a, struct gwh_rest *r, const char *path
 int cli_rest_table(const struct gwh_args *a, const char *path, unsigned most, const struct cli_column *columns,
                    struct gwh_error *err);
 /* Fetches one object and prints it, described or as JSON. */
+/* One object of the server's: times in words, unless --json. Takes the tree. */
+int cli_rest_print(const struct gwh_args *a, json_t *tree);
 int cli_rest_show(const struct gwh_args *a, const char *path, struct gwh_error *err);
 
 /* devices.c: puts the octets of a file to a path. */

@@ -115,7 +115,7 @@ static int run_publish(const struct gwh_args *a, struct gwh_error *err)
 /* ---- list -------------------------------------------------------------------------------------------------------- */
 
 static const struct gwh_option list_options[] = {
-    {"from", "WHERE", "DIR, s3://bucket/prefix, or a server: https://HOST:PORT", true, false},
+    {"from", "WHERE", "DIR, s3://bucket/prefix, or a server: https://HOST:PORT; or else the profile's", false, false},
     {"check", NULL, "also compare the SHA-256 of payloads: of files by reading them, in a bucket as it was put", false,
      false},
     CLI_ACCESS,
@@ -131,7 +131,7 @@ static const struct gwh_option show_options[] = {
 
 static int run_list(const struct gwh_args *a, struct gwh_error *err)
 {
-    if (cli_is_server(gwh_text(a, "from"))) {
+    if (!gwh_flag(a, "from") || cli_is_server(gwh_text(a, "from"))) {
         return gwh_flag(a, "check") ? gwh_fail(err, GWH_USAGE, "--check is for static repositories")
                                     : cli_server_releases(a, err);
     }

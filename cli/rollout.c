@@ -2,9 +2,11 @@
  * rollout.c - godwit rollout: plan, start, status, watch, pause, resume, abort.
  *
  * `watch` draws bars that are made anew with each event of the server when stdout is a terminal, and lines else.
+ * No line is wider than the terminal: one that wrapped would be two, and what is drawn over it would drift down.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -195,6 +197,10 @@ static int run_act(const struct gwh_args *a, struct gwh_error *err)
 static int run_start(const struct gwh_args *a, struct gwh_error *err)
 {
     bool release = is_digest(a->operand[0]) || gwh_file_exists(a->operand[0]);
+    if (!release && (gwh_flag(a, "all") || gwh_flag(a, "tag") || gwh_flag(a, "id") || gwh_flag(a, "share"))) {
+        (void)gwh_fail(err, GWH_USAGE, "%.80s is neither a release's folder here nor a whole digest", a->operand[0]);
+        return gwh_hint(err, "`godwit release list` shows the digests");
+    }
     return release ? start_new(a, err) : run_act(a, err);
 }
 
@@ -233,6 +239,8 @@ static int run_status(const struct gwh_args *a, struct gwh_error *err)
 /* ---- watch ------------------------------------------------------------------------------------------------------- */
 
 #define BAR 40
+#define BESIDE 21 /* columns of a state and its number */
+#define NARROW 30 /* terminals below it, and those that cannot go up a line, get lines */
 static const char *const states[] = {"confirmed", "staged", "failed", "offered", "silent", "other"};
 #define STATES (sizeof states / sizeof *states)
 
@@ -248,17 +256,44 @@ struct watching {
     struct gwh_error *err;
 };
 
+static unsigned width(void)
+{
+    struct winsize size;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+static bool can_draw(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) != 0 && width() >= NARROW && (term == NULL || strcmp(term, "dumb") != 0);
+}
+
+/* "name: state, n devices"; of a name that is too long the beginning. A byte is at least as wide as what it shows. */
+static void draw_head(const struct watching *w, const char *name, unsigned columns)
+{
+    char rest[64];
+    int n = snprintf(rest, sizeof rest, ": %s, %lld devices", w->state, (long long)w->all);
+    size_t room = columns > (unsigned)n + 1 ? columns - (unsigned)n - 1 : 0, length = strlen(name);
+    length = length < room ? length : room;
+    while (length > 0 && length < strlen(name) && ((unsigned char)name[length] & 0xc0) == 0x80) {
+        length--; /* no half character */
+    }
+    (void)printf("\033[K%.*s%.*s\n", (int)length, name, (int)columns - 1, rest);
+}
+
 static void draw(struct watching *w, const json_t *tree)
 {
     const char *name = json_string_value(json_object_get(tree, "name"));
+    unsigned columns = width(), room = columns > BESIDE + 1 ? columns - BESIDE - 1 : 1;
+    int bar = room < BAR ? (int)room : BAR;
     if (w->drawn > 0) {
         (void)printf("\033[%uA", w->drawn);
     }
-    (void)printf("\033[K%.60s: %s, %lld devices\n", name != NULL ? name : "", w->state, (long long)w->all);
+    draw_head(w, name != NULL ? name : "", columns);
     for (size_t i = 0; i < STATES; i++) {
-        int n = w->all > 0 ? (int)(w->count[i] * BAR / w->all) : 0;
+        int n = w->all > 0 ? (int)(w->count[i] * bar / w->all) : 0;
         (void)printf("\033[K  %-10s %6lld  ", states[i], (long long)w->count[i]);
-        for (int k = 0; k < BAR; k++) {
+        for (int k = 0; k < bar; k++) {
             (void)fputs(k < n || (k == 0 && w->count[i] > 0) ? "#" : ".", stdout);
         }
         (void)putchar('\n');
@@ -351,7 +386,7 @@ static int listen_on(struct watching *w, const struct gwh_args *a, struct gwh_er
 
 static int run_watch(const struct gwh_args *a, struct gwh_error *err)
 {
-    struct watching w = {.terminal = isatty(STDOUT_FILENO) != 0, .until_done = gwh_flag(a, "until-done"),
+    struct watching w = {.terminal = can_draw(), .until_done = gwh_flag(a, "until-done"),
                          .begun = time(NULL), .err = err};
     int e = gwh_number(a, "seconds", 0, &w.seconds, err);
     e = e == GWH_OK ? rollout_path(w.path, a->operand[0], "", err) : e;

@@ -17,6 +17,7 @@ static const struct gwh_option init_options[] = {
     {"address", "ADDRESS", "to listen at; 0.0.0.0 if not given", false, false},
     {"port", "N", "the first of six; 8440 if not given", false, false},
     {"days", "N", "how long the certificates are good; 397 if not given", false, false},
+    {"user", "NAME", "whom godwitd runs as, when root calls this: data folder and keys become his", false, false},
     {"profile", "NAME", "keep the first token in a profile of this user, instead of showing it", false, false},
     {"force", NULL, "replace a profile of that name; nothing else is ever replaced", false, false},
     GWH_OPTIONS_END,

@@ -64,9 +64,9 @@ static void check_secret(struct checks *c, const char *what, const char *path)
 {
     struct stat st;
     char hint[GWH_PATH_MAX + 32];
+    (void)snprintf(hint, sizeof hint, "godwit server renew %s", c->s.folder);
     if (stat(path, &st) != 0) {
-        say(c, PROBLEM, what, "godwit server renew DIR makes keys and certificates anew", "%s: %s", path,
-            strerror(errno));
+        say(c, PROBLEM, what, hint, "%s: %s", path, strerror(errno));
         return;
     }
     (void)snprintf(hint, sizeof hint, "chmod go-rwx %s", path);
@@ -78,10 +78,46 @@ static void check_secret(struct checks *c, const char *what, const char *path)
     }
 }
 
+/* Who cannot read his key does not start, or keeps the old one at a SIGHUP. */
+static void check_owner(struct checks *c, const char *name, const char *as, const char *who)
+{
+    char path[GWH_PATH_MAX], other[GWH_PATH_MAX], hint[2 * GWH_PATH_MAX + 40];
+    struct gwh_error err = {0};
+    struct stat key, owner;
+    if (gwh_path(path, c->s.folder, name, &err) != GWH_OK || gwh_path(other, c->s.folder, as, &err) != GWH_OK ||
+        stat(path, &key) != 0 || stat(other, &owner) != 0 || key.st_uid == owner.st_uid) {
+        return;
+    }
+    (void)snprintf(hint, sizeof hint, "chown --reference=%s %s", other, path);
+    say(c, PROBLEM, "owners", hint, "%s belongs to another user than %s, and %s cannot read it", path, other, who);
+}
+
+static void check_ca_folder(struct checks *c)
+{
+    char path[GWH_PATH_MAX], data[GWH_PATH_MAX], hint[GWH_PATH_MAX + 40];
+    struct gwh_error err = {0};
+    struct stat ca, owner;
+    if (gwh_path(path, c->s.folder, "ca", &err) == GWH_OK && gwh_path(data, c->s.folder, "data", &err) == GWH_OK &&
+        stat(path, &ca) == 0 && stat(data, &owner) == 0 && ca.st_uid != owner.st_uid && (ca.st_mode & 01) == 0) {
+        (void)snprintf(hint, sizeof hint, "chmod 711 %s", path);
+        say(c, PROBLEM, "owners", hint, "%s is closed to the user of godwitd, who needs ca.pem there", path);
+    }
+}
+
+static void check_owners(struct checks *c)
+{
+    check_owner(c, "tls/server.key", "data", "godwitd");
+    check_owner(c, "tls/godwitd.key", "data", "godwitd");
+    check_owner(c, "data/" CLI_FIRST_TOKENS, "data", "godwitd");
+    check_owner(c, "data/godwit.db", "data", "godwitd");
+    check_ca_folder(c);
+    check_owner(c, "tls/broker.key", "mosquitto/devices.acl", "the broker");
+}
+
 static void check_folder(struct checks *c)
 {
     static const char *const secrets[] = {"data", "tls/server.key", "tls/broker.key", "tls/godwitd.key"};
-    char path[GWH_PATH_MAX];
+    char path[GWH_PATH_MAX], hint[GWH_PATH_MAX + 80];
     struct gwh_error err = {0};
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
         if (gwh_path(path, c->s.folder, secrets[i], &err) == GWH_OK) {
@@ -90,7 +126,9 @@ static void check_folder(struct checks *c)
     }
     if (gwh_path(path, c->s.folder, "ca/ca.key", &err) == GWH_OK && gwh_file_exists(path)) {
         check_secret(c, "modes", path);
-        say(c, WARNING, "server CA", "move it to where only you are, and use: godwit server renew DIR --ca WHERE",
+        (void)snprintf(hint, sizeof hint, "move it to where only you are, and use: godwit server renew %s --ca WHERE",
+                       c->s.folder);
+        say(c, WARNING, "server CA", hint,
             "%s, which can make servers that devices trust, lies on the server", path);
     }
 }
@@ -160,6 +198,31 @@ static void check_device_ca(struct checks *c)
     }
 }
 
+/* Out of date, no device with a certificate is let in: neither by godwitd nor by the broker. */
+static void check_crl(struct checks *c)
+{
+    const char *path = c->s.config.door[0].crl;
+    char hint[GWH_PATH_MAX + 160];
+    struct gwh_error err = {0};
+    time_t until = 0, now = time(NULL);
+    if (path[0] == '\0' || c->s.config.door[0].listen[0] == '\0') {
+        return;
+    }
+    (void)snprintf(hint, sizeof hint,
+                   "godwit key revoke --ca device-ca, where the device CA's key is; copy its crl.pem to %s; SIGHUP to "
+                   "godwitd, restart the broker", path);
+    if (gwh_crl_check(path, c->s.config.door[0].client_ca, &until, &err) != GWH_OK) {
+        say(c, PROBLEM, "revoked", hint, "%s", err.text);
+    } else if (until < now) {
+        say(c, PROBLEM, "revoked", hint, "%s is out of date: every device with a certificate is refused", path);
+    } else if (until - now < SOON) {
+        say(c, WARNING, "revoked", hint, "%s is out of date in %ld days; from then on every device is refused", path,
+            (long)((until - now) / 86400));
+    } else {
+        say(c, OK, "revoked", NULL, "%s: good for %ld days", path, (long)((until - now) / 86400));
+    }
+}
+
 static void check_certificates(struct checks *c)
 {
     static const struct pair pairs[] = {
@@ -171,6 +234,7 @@ static void check_certificates(struct checks *c)
         check_pair(c, &pairs[i]);
     }
     check_device_ca(c);
+    check_crl(c);
 }
 
 /* ---- Trust ------------------------------------------------------------------------------------------------------- */
@@ -224,11 +288,13 @@ static void check_sqlite(struct checks *c, const char *path)
 static void check_data(struct checks *c)
 {
     const char *data = c->s.config.data;
-    char path[GWH_PATH_MAX];
+    char path[GWH_PATH_MAX], hint[GWH_PATH_MAX + 80];
     struct gwh_error err = {0};
     struct statvfs fs;
     if (gwh_path(path, data, "godwit.db", &err) != GWH_OK || !gwh_is_folder(data)) {
-        say(c, PROBLEM, "data", "mkdir -m 700 it", "the data folder %s is missing", data);
+        (void)snprintf(hint, sizeof hint, "restore a backup (docs/server.md), or for an empty server: mkdir -m 700 %s",
+                       data);
+        say(c, PROBLEM, "data", hint, "the data folder %s is missing", data);
         return;
     }
     if (access(data, W_OK) != 0) {
@@ -413,6 +479,7 @@ int cli_server_check(const struct gwh_args *a, struct gwh_error *err)
     int e = cli_server_open(&c.s, a->operand[0], err);
     if (e == GWH_OK) {
         check_folder(&c);
+        check_owners(&c);
         check_certificates(&c);
         check_trust(&c);
         check_data(&c);

@@ -4,6 +4,7 @@
  *
  * What it keeps true: nothing that is there is overwritten; private keys and the list of tokens are 0600, the folders
  * with secrets 0700; a token is shown once, or goes into a file 0600 of a profile; the server has its SHA-256 alone.
+ * Who owns the data folder runs godwitd: what root writes for it later is given to that user, who must read it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -56,12 +57,22 @@ static int check_token(const char *name, const char *role, uint32_t days, struct
     return days == 0 || days > 3650 ? gwh_fail(err, GWH_USAGE, "a token is good for 1 to 3650 days") : GWH_OK;
 }
 
+/* By root: to whom the data folder belongs. */
+static int give_to_daemon(const char *path, const struct stat *data, struct gwh_error *err)
+{
+    if (geteuid() == 0 && chown(path, data->st_uid, data->st_gid) != 0) {
+        return gwh_fail_errno(err, "cannot give %s to the user of godwitd", path);
+    }
+    return GWH_OK;
+}
+
 /* "NAME ROLE CREATED EXPIRES SHA256": one line for each; godwitd takes them in and removes the file. */
 int cli_token_add(char token[CLI_TOKEN_SIZE], const char *data, const char *name, const char *role, uint32_t days,
                   struct gwh_error *err)
 {
     char path[GWH_PATH_MAX], line[300], hex[65];
     uint8_t hash[32];
+    struct stat owner;
     long long now = (long long)time(NULL);
     int e = check_token(name, role, days, err);
     e = e == GWH_OK ? gwh_path(path, data, CLI_FIRST_TOKENS, err) : e;
@@ -81,7 +92,7 @@ int cli_token_add(char token[CLI_TOKEN_SIZE], const char *data, const char *name
     if (fd >= 0) {
         (void)close(fd);
     }
-    return e;
+    return e == GWH_OK && stat(data, &owner) == 0 ? give_to_daemon(path, &owner, err) : e;
 }
 
 /* ---- Parts of the folder ----------------------------------------------------------------------------------------- */
@@ -197,6 +208,43 @@ static int give_to_broker(const char *folder, uid_t owner, struct gwh_error *err
     return e;
 }
 
+/* The keys of godwitd; that of the broker is the broker's. */
+static int give_keys(const char *folder, struct gwh_error *err)
+{
+    static const char *const files[] = {"tls/server.key", "tls/godwitd.key"};
+    char path[GWH_PATH_MAX];
+    struct stat data;
+    int e = gwh_path(path, folder, "data", err);
+    if (e != GWH_OK || stat(path, &data) != 0) {
+        return e; /* data is elsewhere: then whoever moved it gives the keys away */
+    }
+    for (size_t i = 0; e == GWH_OK && i < sizeof files / sizeof *files; i++) {
+        e = gwh_path(path, folder, files[i], err);
+        e = e == GWH_OK ? give_to_daemon(path, &data, err) : e;
+    }
+    return e;
+}
+
+/* --user: the data folder becomes that user's, and with it all that godwitd alone may read. */
+static int give_data(const struct init *s, struct gwh_error *err)
+{
+    const char *name = gwh_text(s->a, "user");
+    const struct passwd *user = name != NULL ? getpwnam(name) : NULL;
+    char path[GWH_PATH_MAX];
+    if (name == NULL) {
+        return GWH_OK;
+    }
+    int e = sub(path, s, "data", err);
+    if (e == GWH_OK && (user == NULL || chown(path, user->pw_uid, user->pw_gid) != 0)) {
+        e = gwh_fail_errno(err, "cannot give %s to %s", path, name);
+    }
+    e = e == GWH_OK ? sub(path, s, "ca", err) : e;
+    if (e == GWH_OK && chmod(path, 0711) != 0) { /* godwitd reads ca.pem; ca.key is 0600 */
+        e = gwh_fail_errno(err, "cannot open %s to %s", path, name);
+    }
+    return e == GWH_OK ? give_keys(s->setup.folder, err) : e;
+}
+
 static uid_t user_id(const char *name)
 {
     const struct passwd *user = getpwnam(name);
@@ -255,6 +303,7 @@ int cli_server_renew(const struct gwh_args *a, struct gwh_error *err)
     e = e == GWH_OK ? gwh_ca_load(&ca, gwh_text(a, "ca") != NULL ? gwh_text(a, "ca") : path, passphrase, err) : e;
     e = e == GWH_OK ? sign_all(&ca, a->operand[0], names, n, days, true, err) : e;
     e = e == GWH_OK ? give_to_broker(a->operand[0], owner, err) : e;
+    e = e == GWH_OK ? give_keys(a->operand[0], err) : e;
     if (e == GWH_OK) {
         gwh_note("%s: new keys and certificates for %s, good for %u days; next: SIGHUP to godwitd, restart the broker",
                  a->operand[0], names[0], (unsigned)days);
@@ -308,6 +357,13 @@ static int options(struct init *s, struct gwh_error *err)
     }
     if (strlen(s->names[0]) > 64) {
         return gwh_fail(err, GWH_USAGE, "the first name has at most 64 bytes; longer ones can follow");
+    }
+    if (gwh_flag(a, "user") && geteuid() != 0) {
+        return gwh_fail(err, GWH_USAGE, "--user is for root: without it the folder is yours, and godwitd runs as you");
+    }
+    if (gwh_flag(a, "user") && getpwnam(gwh_text(a, "user")) == NULL) {
+        (void)gwh_fail(err, GWH_USAGE, "--user %.60s: there is no such user", gwh_text(a, "user"));
+        return gwh_hint(err, "useradd --system --no-create-home --shell /usr/sbin/nologin %.60s", gwh_text(a, "user"));
     }
     if (strspn(s->setup.address, "0123456789abcdefABCDEF.:") != strlen(s->setup.address)) {
         return gwh_fail(err, GWH_USAGE, "--address %.60s: expected an address of this machine", s->setup.address);
@@ -371,6 +427,7 @@ int cli_server_init(const struct gwh_args *a, struct gwh_error *err)
     e = e == GWH_OK ? certificates(&s, err) : e;
     e = e == GWH_OK ? texts(&s, err) : e;
     e = e == GWH_OK ? give_to_broker(s.setup.folder, user_id(s.setup.user), err) : e;
+    e = e == GWH_OK ? give_data(&s, err) : e;
     e = e == GWH_OK ? first_token(&s, err) : e;
     if (e == GWH_OK) {
         tell(&s);

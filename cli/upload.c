@@ -161,7 +161,7 @@ int cli_server_publish(const struct gwh_args *a, struct gwh_error *err)
     }
     e = e == GWH_OK && !gwh_flag(a, "dry-run") ? upload(u, &done, err) : e;
     if (e == GWH_OK) {
-        gwh_note("%s: %u payloads, %u there already, %llu bytes sent; next: godwit rollout plan %.12s... --all",
+        gwh_note("%s: %u payloads, %u there already, %llu bytes sent; next: godwit rollout plan %s --all",
                  gwh_text(a, "to"), u->payloads, u->there, (unsigned long long)u->sent, hex);
         if (gwh_flag(a, "json")) {
             e = cli_print(a, json_pack("{s:s,s:s,s:i,s:i,s:I}", "to", gwh_text(a, "to"), "digest", hex, "payloads",
@@ -222,5 +222,5 @@ int cli_server_release(const struct gwh_args *a, struct gwh_error *err)
     e = e == GWH_OK ? gwh_rest_add(path, sizeof path, a->operand[0], err) : e;
     e = e == GWH_OK ? gwh_rest_call(&r, "GET", path, NULL, &tree, err) : e;
     gwh_rest_close(&r);
-    return e == GWH_OK ? cli_print(a, tree) : e;
+    return e == GWH_OK ? cli_rest_print(a, tree) : e;
 }

@@ -55,6 +55,24 @@ static void check_name(struct gw_span text, struct gw_span name)
     MUST(memcmp(out, first.p, strlen(out)) == 0);
 }
 
+/* What a factory takes, a device reads: no line is none, and nothing known is absent that is there. */
+static void check_fault(struct gw_span text)
+{
+    struct gwc_settings_fault fault;
+    if (gwc_settings_fault(text, &fault)) {
+        MUST(fault.line > 0 && fault.expected != NULL);
+        MUST((fault.name == NULL) == (gwc_settings_wrong(text) == fault.line));
+        return;
+    }
+    struct gw_span mqtt = gwc_setting(text, "mqtt", 0), host = gwc_setting(text, "host", 0),
+                   poll = gwc_setting(text, "poll", 0);
+    MUST(gwc_settings_wrong(text) == 0);
+    MUST(gwc_setting(text, "dns", 0).n == 0 || gwc_address(gwc_setting(text, "dns", 0)) != 0);
+    MUST(poll.n == 0 || gwc_setting_number(text, "poll", 1) == gwc_setting_number(text, "poll", 2));
+    MUST(mqtt.n == 0 || memchr(mqtt.p, ':', mqtt.n) != NULL);
+    MUST(host.n == 0 || memchr(host.p, ' ', host.n) != NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct gw_span text = {data, size}, rest = text, name, value;
@@ -71,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         lines += data[i] == '\n';
     }
     MUST(settings <= lines && gwc_settings_wrong(text) <= lines);
+    check_fault(text);
     MUST(gwc_setting(text, "", 0).n == 0 && gwc_setting_number(text, "Server", 5) == 5);
     return 0;
 }

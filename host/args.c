@@ -275,7 +275,8 @@ int gwh_main(const struct gwh_program *program, int argc, char **argv)
     } else if (c == NULL) {
         e = gwh_fail(&err, GWH_USAGE, "%s%s%s: no such command", argc > 1 ? argv[1] : "nothing", argc > 2 ? " " : "",
                      argc > 2 ? argv[2] : "");
-        (void)gwh_hint(&err, "%s --help", program->name);
+        bool noun = argc > 1 && is_noun(program, argv[1]);
+        (void)gwh_hint(&err, "%s%s%s --help", program->name, noun ? " " : "", noun ? argv[1] : "");
     } else {
         a->program = program;
         a->command = c;

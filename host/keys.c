@@ -277,6 +277,27 @@ int gwh_key_secret(const struct gwh_key *key, uint8_t d[32])
     return e;
 }
 
+int gwh_key_from_secret(struct gwh_key *key, const uint8_t d[32], const char *name, struct gwh_error *err)
+{
+    /* ECPrivateKey of RFC 5915 without the public point, which OpenSSL computes */
+    static const uint8_t before[] = {0x30, 0x31, 0x02, 0x01, 0x01, 0x04, 0x20};
+    static const uint8_t behind[] = {0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+    uint8_t der[sizeof before + 32 + sizeof behind];
+    const uint8_t *p = der;
+    memcpy(der, before, sizeof before);
+    memcpy(der + sizeof before, d, 32);
+    memcpy(der + sizeof before + 32, behind, sizeof behind);
+    memset(key, 0, sizeof *key);
+    key->evp = d2i_PrivateKey(EVP_PKEY_EC, NULL, &p, sizeof der);
+    gw_wipe(der, sizeof der);
+    if (key->evp == NULL) {
+        ERR_clear_error();
+        return gwh_fail(err, GWH_REFUSED, "%s holds a key that is none of P-256", name);
+    }
+    key->is_private = true;
+    return view(key, name, err);
+}
+
 int gwh_passphrase_read(struct gwh_buf *out, const char *path, struct gwh_error *err)
 {
     int e = gwh_file_read(out, path, 4096, err);
@@ -374,6 +395,19 @@ int gwh_certificate_parse(struct gwh_buf *der, struct gw_span file, const char *
     ERR_clear_error();
     OPENSSL_free(bytes);
     X509_free(x);
+    return e;
+}
+
+int gwh_certificate_pem(struct gwh_buf *pem, struct gw_span der, struct gwh_error *err)
+{
+    char *text = NULL;
+    BIO *bio = BIO_new(BIO_s_mem());
+    bool ok = bio != NULL && PEM_write_bio(bio, PEM_STRING_X509, "", der.p, (long)der.n) > 0;
+    long n = ok ? BIO_get_mem_data(bio, &text) : 0;
+    int e = n > 0 && gwh_buf_add(pem, text, (size_t)n) == GW_OK ? GWH_OK
+                                                                : gwh_fail_reason(err, GW_ERR_SPACE, "certificate");
+    ERR_clear_error();
+    BIO_free(bio);
     return e;
 }
 

@@ -49,11 +49,15 @@ int gwh_key_public_pem(struct gwh_buf *out, const struct gwh_key *key, struct gw
 void gwh_key_signer(struct gwh_signer *signer, struct gwh_key *key);
 /* The private number of a P-256 key. GW_ERR_VALUE for others. */
 int gwh_key_secret(const struct gwh_key *key, uint8_t d[32]);
+/* The P-256 key that has it; `name` for messages. */
+int gwh_key_from_secret(struct gwh_key *key, const uint8_t d[32], const char *name, struct gwh_error *err);
 /* An X.509 certificate, PEM or DER, as DER; it must be for this key. Appends. */
 int gwh_certificate_read(struct gwh_buf *der, const char *path, const struct gwh_key *key, struct gwh_error *err);
 /* The same from memory; `name` for messages. */
 int gwh_certificate_parse(struct gwh_buf *der, struct gw_span file, const char *name, const struct gwh_key *key,
                           struct gwh_error *err);
+/* DER as PEM. Appends. */
+int gwh_certificate_pem(struct gwh_buf *pem, struct gw_span der, struct gwh_error *err);
 /* "P-256", "RSA-3072" ... */
 const char *gwh_key_kind_name(const struct gwh_key *key);
 /*

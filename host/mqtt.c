@@ -201,17 +201,23 @@ int gwh_mqtt_new(struct gwh_mqtt **out, const struct gwh_mqtt_config *config, st
     return GWH_OK;
 }
 
+/* Into the context that libmosquitto has: given another one, it would never let go of this one. */
 int gwh_mqtt_reload(struct gwh_mqtt *m, struct gwh_error *err)
 {
     SSL_CTX *tls = NULL;
+    STACK_OF(X509) *chain = NULL;
     int e = m->certificate == NULL ? gwh_fail(err, GWH_USAGE, "certificates from memory do not change")
                                    : make_tls(&tls, &m->config, err);
-    if (e == GWH_OK && mosquitto_void_option(m->mosq, MOSQ_OPT_SSL_CTX, tls) == MOSQ_ERR_SUCCESS) {
-        SSL_CTX_free(m->tls);
-        m->tls = tls;
-    } else {
-        SSL_CTX_free(tls);
+    if (e == GWH_OK && (SSL_CTX_get0_chain_certs(tls, &chain) != 1 ||
+                        SSL_CTX_use_cert_and_key(m->tls, SSL_CTX_get0_certificate(tls), SSL_CTX_get0_privatekey(tls),
+                                                 chain, 1) != 1)) {
+        e = gwh_fail(err, GWH_IO, "OpenSSL takes no other certificate for the broker: %s", m->certificate);
     }
+    if (e == GWH_OK) {
+        SSL_CTX_set1_cert_store(m->tls, SSL_CTX_get_cert_store(tls));
+    }
+    ERR_clear_error();
+    SSL_CTX_free(tls);
     return e;
 }
 

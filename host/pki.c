@@ -348,13 +348,9 @@ static bool sign_crl(X509_CRL *crl, const struct gwh_ca *ca, unsigned days)
     return ok;
 }
 
-/* The list as it is, or a new one. NULL: it is there and cannot be read. */
-static X509_CRL *read_crl(const char *path, struct gwh_error *err)
+X509_CRL *gwh_pki_read_crl(const char *path, struct gwh_error *err)
 {
     struct gwh_buf pem = {0};
-    if (!gwh_file_exists(path)) {
-        return X509_CRL_new();
-    }
     if (gwh_file_read(&pem, path, 64u * 1024u * 1024u, err) != GWH_OK) {
         return NULL;
     }
@@ -375,7 +371,8 @@ int gwh_ca_revoke(const struct gwh_ca *ca, const char *path, unsigned days, stru
     struct gwh_buf pem = {0};
     int e = gwh_path(list, ca->folder, "crl.pem", err);
     X509 *x = e == GWH_OK && path != NULL ? gwh_pki_read(path, err) : NULL;
-    X509_CRL *crl = e == GWH_OK ? read_crl(list, err) : NULL;
+    /* as it is, or a new one; NULL: it is there and cannot be read */
+    X509_CRL *crl = e != GWH_OK ? NULL : gwh_file_exists(list) ? gwh_pki_read_crl(list, err) : X509_CRL_new();
     BIO *bio = BIO_new(BIO_s_mem());
     if (e == GWH_OK && (crl == NULL || (path != NULL && x == NULL))) {
         e = err->exit != GWH_OK ? err->exit : gwh_fail_reason(err, GW_ERR_SPACE, "%s", list);

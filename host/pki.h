@@ -59,6 +59,9 @@ int gwh_csr_make(struct gwh_buf *pem, const struct gwh_key *key, const char *id,
 int gwh_csr_read(struct gwh_key *key, char out[GW_DEVICE_ID_MAX + 1], const char *path, const char *id,
                  struct gwh_error *err);
 
+/* A list of revoked certificates: read, and signed by the CA in the file `ca`; *until: out of date from then on. */
+int gwh_crl_check(const char *path, const char *ca, time_t *until, struct gwh_error *err);
+
 /* What a file of certificates says of its first one, for people and `server check`. */
 struct gwh_certificate {
     char subject[128], issuer[128]; /* common names */

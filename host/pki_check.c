@@ -140,6 +140,21 @@ static time_t seconds(const ASN1_TIME *t)
     return ASN1_TIME_to_tm(t, &tm) == 1 ? timegm(&tm) : 0;
 }
 
+int gwh_crl_check(const char *path, const char *ca, time_t *until, struct gwh_error *err)
+{
+    X509 *issuer = gwh_pki_read(ca, err);
+    X509_CRL *crl = issuer != NULL ? gwh_pki_read_crl(path, err) : NULL;
+    if (crl != NULL && X509_CRL_verify(crl, X509_get0_pubkey(issuer)) != 1) {
+        (void)gwh_fail(err, GWH_REFUSED, "%s is no list of the CA in %s", path, ca);
+    } else if (crl != NULL) {
+        *until = X509_CRL_get0_nextUpdate(crl) != NULL ? seconds(X509_CRL_get0_nextUpdate(crl)) : 0;
+    }
+    ERR_clear_error();
+    X509_CRL_free(crl);
+    X509_free(issuer);
+    return err->exit;
+}
+
 int gwh_pki_describe(struct gwh_certificate *c, X509 *x)
 {
     uint8_t *spki = NULL;

@@ -14,6 +14,8 @@
 int gwh_pki_take(struct gwh_buf *out, BIO *bio, struct gwh_error *err);
 /* The first certificate of a PEM file, or NULL and err. */
 X509 *gwh_pki_read(const char *path, struct gwh_error *err);
+/* A list of revoked certificates in PEM, or NULL and err. */
+X509_CRL *gwh_pki_read_crl(const char *path, struct gwh_error *err);
 struct gwh_certificate;
 /* 0 or a GW_ERR_*. */
 int gwh_pki_describe(struct gwh_certificate *c, X509 *x);

@@ -67,16 +67,26 @@ static void take_option(struct gwh_profile *p, char *line)
     }
 }
 
+/* Does this line begin the section? One answer for who reads sections and who replaces them. */
+static bool begins(const char *line, size_t n, const char *name)
+{
+    size_t length = strlen(name);
+    return n > length + 1 && line[0] == '[' && memcmp(line + 1, name, length) == 0 && line[1 + length] == ']';
+}
+
 /* Finds the section; name NULL: counts sections, and takes the last. */
 static unsigned scan(struct gwh_profile *p, char *text, const char *name)
 {
     unsigned found = 0;
     bool inside = false;
     char *rest = NULL;
-    for (char *line = strtok_r(text, "\r\n", &rest); line != NULL; line = strtok_r(NULL, "\r\n", &rest)) {
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        size_t n = strlen(line);
+        if (n > 0 && line[n - 1] == '\r') {
+            line[--n] = '\0';
+        }
         if (line[0] == '[') {
-            line[strcspn(line, "]")] = '\0';
-            inside = name == NULL || strcmp(line + 1, name) == 0;
+            inside = name == NULL || begins(line, n, name);
             found += inside;
         } else if (inside && line[0] != '#' && strchr(line, '=') != NULL) {
             take_option(p, line);
@@ -89,7 +99,8 @@ int gwh_profile_find(struct gwh_profile *p, const char *name, struct gwh_error *
 {
     char folder[GWH_PATH_MAX], path[GWH_PATH_MAX];
     struct gwh_buf text = {0}, again = {0};
-    const char *asked = name != NULL ? name : getenv("GODWIT_PROFILE");
+    const char *variable = getenv("GODWIT_PROFILE");
+    const char *asked = name != NULL ? name : variable != NULL && *variable != '\0' ? variable : NULL;
     unsigned found = 0;
     memset(p, 0, sizeof *p);
     int e = home(folder, err);
@@ -99,14 +110,14 @@ int gwh_profile_find(struct gwh_profile *p, const char *name, struct gwh_error *
         e = gwh_fail_reason(err, GW_ERR_SPACE, "%s", path);
     }
     if (e == GWH_OK) {
-        found = scan(p, (char *)text.p, asked != NULL && *asked != '\0' ? asked : "default");
+        found = scan(p, (char *)text.p, asked != NULL ? asked : "default");
     }
-    if (e == GWH_OK && found == 0 && (asked == NULL || *asked == '\0')) {
+    if (e == GWH_OK && found == 0 && asked == NULL) {
         found = scan(p, (char *)again.p, NULL);
     }
     if (e == GWH_OK && found != 1) {
-        (void)gwh_fail(err, GWH_USAGE, found == 0 ? "no profile %s in %s" : "which of the profiles%.0s in %s?",
-                       asked != NULL ? asked : "", path);
+        (void)gwh_fail(err, GWH_USAGE, found == 0 ? "no profile%s%s in %s" : "which of the profiles%.0s%.0s in %s?",
+                       asked != NULL ? " " : "", asked != NULL ? asked : "", path);
         e = gwh_hint(err, "--profile NAME, or --server https://HOST:PORT --ca FILE --token-file FILE");
     }
     gwh_buf_free(&text);
@@ -152,8 +163,7 @@ static int without(struct gwh_buf *out, const struct gwh_buf *text, const char *
         const char *newline = memchr(line, '\n', text->n - at);
         size_t n = newline != NULL ? (size_t)(newline - line) + 1 : text->n - at;
         if (line[0] == '[') {
-            size_t length = strlen(name);
-            inside = n > length + 1 && strncmp(line + 1, name, length) == 0 && line[1 + length] == ']';
+            inside = begins(line, n, name);
             *had = *had || inside;
         }
         e = inside ? GW_OK : gwh_buf_add(out, line, n);
@@ -175,6 +185,10 @@ static int write_profile(const char *path, const char *name, const struct gwh_pr
     if (e == GWH_OK && had && !force) {
         (void)gwh_fail(err, GWH_REFUSED, "there is a profile %s in %s", name, path);
         e = gwh_hint(err, "choose another name, or add --force to replace it");
+    }
+    bool open = next.n > 0 && next.p[next.n - 1] != '\n'; /* an editor left the last line without its end */
+    if (e == GWH_OK && open && gwh_buf_add(&next, "\n", 1) != GW_OK) {
+        e = gwh_fail_reason(err, GW_ERR_SPACE, "%s", path);
     }
     int n = snprintf(section, sizeof section, "[%s]\nserver = %s\nca = %s\ntoken_file = %s\n", name, p->server, p->ca,
                      p->token_file);

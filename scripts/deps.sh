@@ -26,7 +26,7 @@ fi
 if [ "$tools" = bench ]; then
     packages="$packages bsdiff xdelta3 zstd xz-utils valgrind"
 elif [ "$tools" != build ]; then
-    packages="$packages python3-cbor2 python3-botocore openssl curl iproute2 git clang cppcheck gcovr binutils
+    packages="$packages python3-cbor2 python3-botocore openssl curl iproute2 systemd git clang cppcheck gcovr binutils
         gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf gcc-arm-none-eabi libnewlib-arm-none-eabi
         qemu-system-misc qemu-system-arm"
 fi

@@ -14,7 +14,7 @@
 
 static const struct gws_hints hints = {
     "`godwit release list` shows what is there; `godwit release publish FOLDER` begins one",
-    "`godwit release show DIGEST` says what it has, `godwit rollout list` who needs it",
+    "`godwit release show DIGEST` says what it has, `godwit rollout status` who needs it",
 };
 static const struct gws_hints put_hints = {
     "begin the release first: `godwit release publish FOLDER` does all of it",

@@ -6,7 +6,7 @@
 #include "api.h"
 
 static const struct gws_hints hints = {
-    "`godwit rollout list` shows the rollouts, `godwit release list` the releases",
+    "`godwit rollout status` shows the rollouts, `godwit release list` the releases",
     "`godwit rollout status ID` shows where it is",
 };
 

@@ -247,6 +247,8 @@ static int check(struct gwh_error *err)
         if (err->exit != 0)
             return err->exit;
     }
+    if (server.config.mqtt.host[0] != '\0' && gws_mqtt_check(&server, err) != GWH_OK)
+        return err->exit;
     puts("ok");
     return GWH_OK;
 }
@@ -264,7 +266,7 @@ static const struct gwh_option run_options[] = {
 };
 static const struct gwh_command commands[] = { { NULL, "", "CONFIG", 1, 1,
                                                  "runs the distribution server in the foreground", run_options,
-                                                 "godwitd /etc/godwit/godwitd.conf", run },
+                                                 "godwitd /srv/godwit/godwitd.conf", run },
                                                { .verb = NULL } };
 static const struct gwh_command *const tables[] = { commands, NULL };
 static const struct gwh_program program = { "godwitd", "the distribution server of Godwit", tables };

@@ -177,21 +177,35 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- Life -------------------------------------------------------------------------------------------------------- */
 
+static struct gwh_mqtt_config config_of(const struct gws_server *s, struct gws_mqtt *m)
+{
+    return (struct gwh_mqtt_config){.host = s->config.mqtt.host,
+                                    .port = s->config.mqtt.port,
+                                    .id = NAME,
+                                    .subscribe = TOPIC "+/report",
+                                    .qos = 1,
+                                    .ca = s->config.mqtt.ca,
+                                    .certificate = s->config.mqtt.certificate,
+                                    .key = s->config.mqtt.key,
+                                    .most_ms = 15000,
+                                    .message = on_message,
+                                    .state = on_state,
+                                    .ctx = m};
+}
+
+int gws_mqtt_check(const struct gws_server *s, struct gwh_error *err)
+{
+    const struct gwh_mqtt_config c = config_of(s, NULL);
+    struct gwh_mqtt *client = NULL;
+    int e = gwh_mqtt_new(&client, &c, err);
+    gwh_mqtt_free(client);
+    return e;
+}
+
 int gws_mqtt_start(struct gws_server *s, struct gwh_error *err)
 {
     struct gws_mqtt *m = calloc(1, sizeof *m);
-    const struct gwh_mqtt_config c = {.host = s->config.mqtt.host,
-                                      .port = s->config.mqtt.port,
-                                      .id = NAME,
-                                      .subscribe = TOPIC "+/report",
-                                      .qos = 1,
-                                      .ca = s->config.mqtt.ca,
-                                      .certificate = s->config.mqtt.certificate,
-                                      .key = s->config.mqtt.key,
-                                      .most_ms = 15000,
-                                      .message = on_message,
-                                      .state = on_state,
-                                      .ctx = m};
+    const struct gwh_mqtt_config c = config_of(s, m);
     if (m == NULL) {
         return gwh_fail_reason(err, GW_ERR_SPACE, "MQTT");
     }

@@ -10,6 +10,12 @@ int gws_mqtt_start(struct gws_server *s, struct gwh_error *err)
     return gwh_fail(err, GWH_USAGE, "[mqtt] host is given, but this build has no MQTT");
 }
 
+int gws_mqtt_check(const struct gws_server *s, struct gwh_error *err)
+{
+    (void)s;
+    return gwh_fail(err, GWH_USAGE, "this godwitd was built without MQTT");
+}
+
 int gws_mqtt_reload(struct gws_server *s, struct gwh_error *err)
 {
     (void)s;

@@ -139,6 +139,8 @@ void gws_report_take(struct gws_server *s, const char *device, const struct gw_p
 /* ---- mqtt.c ------------------------------------------------------------------------------------------------------ */
 
 int gws_mqtt_start(struct gws_server *s, struct gwh_error *err);
+/* What start would fail for, tried without connecting. */
+int gws_mqtt_check(const struct gws_server *s, struct gwh_error *err);
 void gws_mqtt_stop(struct gws_server *s);
 /* New certificates, from the next connection on. */
 int gws_mqtt_reload(struct gws_server *s, struct gwh_error *err);

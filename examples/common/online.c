@@ -38,7 +38,8 @@ static struct gwl_mqtt_config mqtt_config;
 static struct gwl_mqtt mqtt;
 static struct gw_agent_config config;
 static struct gw_agent agent;
-static char server[GWC_URL_MAX + 1], broker[GWC_HOST_MAX + 1], offer_path[128], report_path[128];
+static char server[GWC_URL_MAX + 1], broker[GWC_HOST_MAX + 1], offer_path[GWC_SETTING_PATH_MAX + 1],
+    report_path[GWC_SETTING_PATH_MAX + 1];
 static bool running, stopped, up, has_broker, told_trust; /* the agent (twice); an address; a broker is set; believed */
 static void (*at_end)(void);
 
@@ -107,7 +108,7 @@ static uint32_t known_host(void *ctx, struct gw_span wanted)
     (void)ctx;
     for (unsigned i = 0; (line = gwc_setting(settings, "host", i)).n > 0; i++) {
         if (split(line, &name, &address) && gwc_host_equal(name, wanted)) {
-            return gwl_address(address);
+            return gwc_address(address);
         }
     }
     return 0;
@@ -192,7 +193,7 @@ static int trust_broker(void *ctx, const struct gw_transport_trust *trust)
 
 static uint32_t setting_address(const char *name)
 {
-    return gwl_address(gwc_setting(settings, name, 0));
+    return gwc_address(gwc_setting(settings, name, 0));
 }
 
 /* "10.0.2.15/24" */
@@ -206,7 +207,7 @@ static void set_address(void)
         return; /* DHCP */
     }
     (void)gwc_number((struct gw_span){ slash + 1, (size_t)(text.p + text.n - slash - 1) }, &bits);
-    net.address = gwl_address((struct gw_span){ text.p, (size_t)(slash - text.p) });
+    net.address = gwc_address((struct gw_span){ text.p, (size_t)(slash - text.p) });
     net.mask = bits == 0 || bits > 32 ? 0 : ~0u << (32 - bits);
     net.gateway = setting_address("gateway");
 }
@@ -314,9 +315,26 @@ static uint16_t read_broker(void)
     return port < 65536 ? (uint16_t)port : 0;
 }
 
+/* A factory of ours refuses them; another's, or a dump that was edited, must not leave people to guess. */
+static void tell_fault(void)
+{
+    struct gwc_settings_fault fault;
+
+    if (gwc_settings_fault(settings, &fault)) {
+        board_print("settings, line ");
+        board_print_number(fault.line);
+        board_print(fault.name != NULL ? ", " : "");
+        board_print(fault.name != NULL ? fault.name : "");
+        board_print(": expected ");
+        board_print(fault.expected);
+        board_print("\n");
+    }
+}
+
 bool online_start(const struct gw_device *dev, const struct gw_handover *boot, int (*self_test)(void *ctx))
 {
     settings = (struct gw_span){ (const uint8_t *)(uintptr_t)board_settings.start, board_settings.size };
+    tell_fault();
     if (dev == NULL || !gwc_setting_text(settings, "server", server, sizeof server)) {
         return false;
     }

@@ -120,23 +120,3 @@ void gwl_net_peak(struct gwl_net_peak *peak)
         peak->refused += lwip_stats.memp[i]->err;
     }
 }
-
-uint32_t gwl_address(struct gw_span text)
-{
-    uint32_t address = 0, part = 0, parts = 0, digits = 0;
-
-    for (size_t i = 0; i <= text.n; i++) {
-        uint8_t c = i < text.n ? text.p[i] : '.';
-        if (c == '.' && digits > 0 && parts < 4) {
-            address = address << 8 | part;
-            part = digits = 0;
-            parts++;
-        } else if (c >= '0' && c <= '9' && digits < 3 && part * 10 + c - '0' <= 255) {
-            part = part * 10 + c - '0';
-            digits++;
-        } else {
-            return 0;
-        }
-    }
-    return parts == 4 ? address : 0;
-}

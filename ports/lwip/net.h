@@ -42,7 +42,4 @@ struct gwl_net_peak {
 };
 void gwl_net_peak(struct gwl_net_peak *peak); /* after gwl_net_start(): before, lwIP has no pools */
 
-/* "10.0.2.15": 0: it is none. */
-uint32_t gwl_address(struct gw_span text);
-
 #endif

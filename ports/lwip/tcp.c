@@ -9,6 +9,7 @@
 #include <lwip/tcp.h>
 
 #include "net.h"
+#include "settings.h"
 
 enum tcp_step { TCP_CLOSED = 0, TCP_RESOLVING, TCP_CONNECTING, TCP_OPEN, TCP_FAILED };
 
@@ -74,7 +75,7 @@ static int look_up(struct gwl_tcp *t, struct gw_span host)
     }
     memcpy(t->name, host.p, host.n);
     t->name[host.n] = '\0';
-    t->address = gwl_address(host);
+    t->address = gwc_address(host);
     if (t->address == 0 && t->host != NULL) {
         t->address = t->host(t->ctx, host);
     }

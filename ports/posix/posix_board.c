@@ -301,6 +301,7 @@ static int write_bootloader(struct gwp_device *d, const struct gwp_board *b, str
 /* What the device would pass over, or read as the end of the text, is refused here: nobody would look for it later. */
 static int write_settings(struct gwp_device *d, const struct gwp_board *b, struct gw_span text, struct gwh_error *err)
 {
+    struct gwc_settings_fault fault;
     unsigned wrong = gwc_settings_wrong(text);
     if (text.n == 0) {
         return GWH_OK;
@@ -322,6 +323,12 @@ static int write_settings(struct gwp_device *d, const struct gwp_board *b, struc
         (void)gwh_fail(err, GWH_REFUSED, "line %u of the settings is neither blank, nor a comment, nor `name = value`",
                        wrong);
         return gwh_hint(err, "a comment begins with #; a name has small letters and _, a value at least one character");
+    }
+    if (gwc_settings_fault(text, &fault)) {
+        (void)gwh_fail(err, GWH_REFUSED, "line %u of the settings, %s: expected %s", fault.line, fault.name,
+                       fault.expected);
+        return gwh_hint(err, "a device would pass over it without a word to you; what it takes: "
+                             "examples/common/online.h");
     }
     return write_area(d, b, b->settings, text, "settings", err);
 }

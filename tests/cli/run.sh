@@ -421,6 +421,17 @@ check "no room: device" 3 "cannot write" bash -c \
 holds "no room: no flash file under its name" test ! -e small/flash.bin
 check "no command" 2 "no such command" godwit
 check "an unknown command" 2 "no such command" godwit key forge
+check "a noun alone: its help" 2 "next: godwit rollout --help" godwit rollout
+check "an unknown verb: its noun's help" 2 "next: godwit rollout --help" godwit rollout list
+# Every command that a hint, a message, a comment or a document names.
+godwit help --markdown > reference.md
+nouns="key|release|patch|device|class|layout|rollout|server|report"
+(cd "$root" && grep -rhoE "\`godwit ($nouns) [a-z]+" cli host server ports docs README.md SPEC.md) |
+    cut -d' ' -f2,3 | sort -u > named
+holds "many commands are named" test "$(wc -l < named)" -gt 15
+while read -r noun verb; do
+    holds "godwit $noun $verb, which is named, is a command" grep -qE "godwit $noun $verb( |\`|$)" reference.md
+done < named
 check "an unknown option" 2 "no such option" godwit key new y.pem --fast
 check "an option twice" 2 "given twice" godwit key new y.pem --type p256 --type p256
 check "help" 0 "godwit release build" godwit --help

@@ -347,13 +347,25 @@ def a_static_repository(world):
 
 
 @later
+def a_wrong_setting_is_told(world):
+    """The factory refuses it; flash that somebody edited is another matter. The board says which line, and goes on."""
+    unit = world.unit("b-edited", world.first)
+    bank = (unit / "bank0.bin").read_bytes()
+    (unit / "bank0.bin").write_bytes(bank.replace(b"mqtt = localhost:", b"mqtt = localhost ", 1))
+    with Board(unit, net=world.net("b-edited")) as board:
+        board.expect(r"settings, line 5, mqtt: expected NAME:PORT\n", 60)
+        board.expect(r"network up: 10\.0\.2\.15\n", forbid="broker")
+        board.expect(r"(nothing new|update begins).*\n", 60)
+
+
+@later
 def a_wiped_board_comes_back(world):
     """All that the board can write is gone, trust bundle and all. The factory's image looks without trust in the
     server, as its settings allow, for an offer that brings the bundle; and takes the release."""
     folder, tls = world / "www-wiped", world.place.folder / "tls"
     godwit("release", "publish", world.fixed, "--to", folder, "--trust", world / "trust-ca.cose", "--offer-trust")
     with FaultServer(folder, tls / "server.pem", tls / "server.key") as server:
-        settings = world.settings("offer = static", f"poll = {POLL}", "anonymous_after = 1", server=server.url, mqtt="")
+        settings = world.settings("offer = static", "anonymous_after = 1", server=server.url, mqtt="", poll=POLL)
         unit = Scene.unit(world, "wiped", world.first, settings, "trust-ca.cose")
         with open(unit / "bank1.bin", "r+b") as file:
             file.write(b"\xff" * 384 * 4096)

@@ -29,7 +29,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests/web")]
 from mosquitto import Mosquitto, free_ports  # noqa: E402
-from place import BIN, Score, ended  # noqa: E402
+from place import BIN, Score, ended, until  # noqa: E402
 
 ROOTS = ["--vendor", "example.com", "--class", "sensor-c3", "--root", "root1.pub.pem", "--root", "root2.pub.pem"]
 score = Score()
@@ -161,6 +161,41 @@ def requests():
     run("device", "csr", "--id", "dev1", "--own-key", "own.pub.pem", "-o", "x.csr", code=1, says="public key")
 
 
+def interrupted(batch):
+    """Killed in the middle and called again: identities that are there keep their keys, and no key is there twice."""
+    names = [f"k{i}" for i in range(150)]
+    Path("many.csv").write_text("".join(f"{name},,1,blue\n" for name in names))
+    making = subprocess.Popen([BIN / "godwit", *map(str, batch), "--csv", "many.csv", "-o", "many"],
+                              stderr=subprocess.DEVNULL)
+    holds("some are made", until(30, lambda: len([*Path("many").glob("*.identity")]) >= 10, 0.005))
+    making.kill()
+    making.wait()
+    made = {p.name: p.read_bytes() for p in Path("many").glob("*.identity")}
+    holds("it ended in the middle", 10 <= len(made) < 150 and not Path("many/devices.json").exists(), str(len(made)))
+    Path("many/k3.pem").unlink()  # the plug is pulled between the two files of a device
+    run(*batch, "--csv", "many.csv", "--hardware", 9, "-o", "many", says="keep their keys")
+    holds("what was there stayed", all(Path("many", name).read_bytes() == was for name, was in made.items()))
+    listed = json.loads(Path("many/devices.json").read_text())["devices"]
+    holds("all are in the list", [d["id"] for d in listed] == names)
+    holds("no key is there twice", len({d["key"] for d in listed}) == 150)
+    points = [cert(f"many/{name}.pem").public_key().public_numbers() for name in names]
+    holds("list and certificates agree", [d["key"] for d in listed] == [f"{n.x:064x}{n.y:064x}" for n in points])
+    Path("many/devices.json").unlink()
+    changed = [option.replace("sensor-c3", "lamp") for option in batch]
+    run(*changed, "--csv", "many.csv", "-o", "many", code=1, says="k0.identity was made with other options")
+    run(*batch, "--root", "author.pub.pem", "--csv", "many.csv", "-o", "many", code=1, says="with other options")
+    Path("many.csv").write_text("".join(f"{name},,{2 if name == 'k7' else 1},blue\n" for name in names))
+    run(*batch, "--csv", "many.csv", "-o", "many", code=1, says="k7.identity was made with other options")
+    run("key", "new", "elsewhere", "--device-ca", "Others")
+    Path("many.csv").write_text("k0,,1,blue\n")
+    changed = [option.replace("dca", "elsewhere") for option in batch]
+    run(*changed, "--csv", "many.csv", "-o", "many", code=1, says="many/k0.pem")
+    Path("many/k0.identity").write_bytes(b"damaged")
+    run(*batch, "--csv", "many.csv", "-o", "many", code=1, says="no identity with a certificate")
+    run(*batch, "--csv", "many.csv", "-o", "many", "--force", says="1 devices")
+    holds("only --force makes anew", Path("many/k0.identity").read_bytes() != made["k0.identity"])
+
+
 def provision():
     batch = ["device", "provision", "--device-ca", "dca", *ROOTS]
     Path("list.csv").write_text("id,class,hardware,tags\r\n# two of the first series\na1\na2,,7\n\n"
@@ -181,7 +216,11 @@ def provision():
     holds("no private key is in the list or beside it", not [p for p in Path("out").iterdir() if p.suffix == ".key"]
           and mode("out") == 0o700)
     run(*batch, "--csv", "list.csv", "-o", "out", code=1, says="not overwritten")
-    for text, why in (("a1\na1\n", "twice"), ("a+b\n", "line 1"), ("ok\nserver\n", "line 2"), ("a/b\n", "no device id"),
+    interrupted(batch)
+    Path("mark.csv").write_text("\ufeffid,class\nm1\n")
+    run(*batch, "--csv", "mark.csv", "-o", "mark", says="1 devices")
+    for text, why in (("a1\nb1\na1\n", "lines 1 and 3: device a1 is in the list twice"),
+                      ("a+b\n", "line 1"), ("ok\nserver\n", "line 2"), ("a/b\n", "no device id"),
                       ("a1,c,x\n", "hardware"), ("a1,,,b c\n", "tags"), ("a1,,,b,c\n", "expected"),
                       ("# no\n", "names no"),
                       ("a1\0\n", "no text"), (f"a1,,,{'t' * 33}\n", "tags")):
@@ -263,6 +302,15 @@ def folder():
     holds("the CA's key is elsewhere now: no warning", "lies on the server" not in out, out)
 
 
+def old_list(days, folder="dca"):
+    """A list of revoked certificates that is out of date in so many days."""
+    key = serialization.load_pem_private_key(Path(folder, "ca.key").read_bytes(), None)
+    now = datetime.datetime.utcnow()
+    return (x509.CertificateRevocationListBuilder().issuer_name(cert(f"{folder}/ca.pem").subject)
+            .last_update(now - datetime.timedelta(days=30)).next_update(now + datetime.timedelta(days=days))
+            .sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+
 def faults(port):
     """One thing wrong at a time: exit code 1, what, and how to mend it."""
     other = Path("srv/tls/broker.key").read_bytes()
@@ -278,6 +326,16 @@ def faults(port):
         undo = change(path, **kind)
         check(1, says)
         undo()
+    for until, code, says in ((-1, 1, "out of date: every device"), (9, 0, "is out of date in ")):
+        undo = change("srv/tls/device-crl.pem", text=old_list(until))
+        check(code, says, "godwit key revoke --ca device-ca")
+        undo()
+    undo = change("srv/tls/device-crl.pem", text=old_list(99, "srv/ca"))
+    check(1, "no list of the CA")
+    undo()
+    undo = change("srv/tls/device-crl.pem", text=b"nonsense")
+    check(1, "no list of revoked certificates")
+    undo()
     expired = Path("srv/tls/server.pem").read_bytes()
     key = serialization.load_pem_private_key(Path("srv/ca/ca.key").read_bytes(), None)
     mine = serialization.load_pem_private_key(Path("srv/tls/server.key").read_bytes(), None)

@@ -4,13 +4,16 @@
 Access (profiles, tokens, certificates), reading verbs as tables and JSON, pages, changes, uploads that are cut off,
 events, errors in the server's words; completion and the manual page. Ends with `N passed, N failed`.
 """
+import fcntl
 import hashlib
 import json
 import os
 import pty
 import stat
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -82,10 +85,20 @@ def profiles(stub, pki):
     run("class", "list")
     run("class", "list", "--profile", "fleet")
     run("class", "list", "--profile", "none", code=2)
+    run("class", "list", env={"GODWIT_PROFILE": ""})
+    run("class", "list", env={"GODWIT_PROFILE": "", "XDG_CONFIG_HOME": "/nowhere"}, code=2)
+    holds("no profile at all: says so", "no profile in /nowhere/" in run.err, run.err)
+    whole = (folder / "profiles.ini").read_text()
     with open(folder / "profiles.ini", "a") as f:
         f.write("[second]\nserver = https://localhost:1\n")
     run("class", "list", code=2)
     holds("two profiles: which?", "which" in run.err, run.err)
+    (folder / "profiles.ini").write_text("[other]\nserver = https://localhost:2")
+    run("server", "init", "srv3", "--name", "localhost", "--port", 20000, "--profile", "third")
+    holds("added behind a last line without its end", "localhost:2\n[third]\nserver = https://localhost:20003\n"
+          in (folder / "profiles.ini").read_text(), (folder / "profiles.ini").read_text())
+    run("class", "list", "--profile", "third", code=3)
+    (folder / "profiles.ini").write_text(whole)
     (folder / "profiles.ini").chmod(0o644)
     run("class", "list", "--profile", "fleet", code=1)
     (folder / "profiles.ini").chmod(0o600)
@@ -106,6 +119,9 @@ def devices(stub):
     out = run("device", "list")
     holds("a table of all pages", out.startswith("DEVICE ") and len(out.splitlines()) == 6, out)
     holds("times are times", "2023-11-14 22:13:20" in out, out)
+    out = run("device", "show", "dev1")
+    holds("of one device too", "seen: 2023-11-14 22:13:20\n" in out, out)
+    holds("but for programs a number", json.loads(run("device", "show", "dev1", "--json"))["seen"] == 1700000000)
     tree = json.loads(run("device", "list", "--tag", "beta", "--json"))
     holds("--tag and --json", [d["id"] for d in tree] == ["dev1", "dev3", "dev5"], str(tree))
     stub.devices["dev2"]["tags"] = ["\x1b[31mred"]
@@ -158,6 +174,7 @@ def releases(stub):
     out = run("release", "publish", "rel", "--to", stub.url)
     holds("a second time sends nothing", " 0 bytes sent" in run.err and out.strip() == digest, run.err)
     holds("release list", digest in run("release", "list", "--from", stub.url))
+    holds("of the profile's server", digest in run("release", "list"))
     holds("release show", json.loads(run("release", "show", digest, "--from", stub.url, "--json"))["state"] == "ready")
     run("release", "publish", "rel", "--to", stub.url, "--allow-older", code=2)
     run("release", "publish", "rel", "--to", "folder", code=2)
@@ -175,6 +192,8 @@ def rollouts(stub, digest):
     run("rollout", "plan", digest, code=2)
     run("rollout", "plan", digest, "--all", "--tag", "x", code=2)
     run("rollout", "plan", digest, "--share", "1001", code=2)
+    run("rollout", "start", digest[:12], "--all", code=2)
+    holds("half a digest is no draft's id: says so", "whole digest" in run.err and "release list" in run.err, run.err)
     name = run("rollout", "start", "rel", "--id", "dev1", "--id", "dev2", "--name", "first", "--draft").strip()
     made = stub.rollouts[name]
     holds("a draft", made["state"] == "draft" and made["target"] == {"ids": ["dev1", "dev2"]}
@@ -199,20 +218,12 @@ def counts(stub, name, confirmed, failed_=0):
     stub.send("report", {"device": "dev1", "state": "CONFIRMED"})
 
 
-def watch(stub, name):
-    command = [str(BIN / "godwit"), "rollout", "watch", name, "--until-done", "--seconds", "30"]
-    watcher = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for n in (1, 2, 4):
-        time.sleep(1.6)
-        counts(stub, name, n)
-    out, err = watcher.communicate(timeout=40)
-    lines = out.splitlines()
-    holds("watch ends when all have confirmed", watcher.returncode == 0, out + err)
-    holds("a line for each change, no terminal's codes", len(lines) == 4 and "\033" not in out and
-          "confirmed 4" in lines[-1], out)
-    counts(stub, name, 3)
+def on_terminal(command, columns, change, **env):
+    """What is drawn on a terminal of so many columns, exit code and stderr; `change` comes in the middle."""
     master, slave = pty.openpty()
-    watcher = subprocess.Popen(command, stdout=slave, stderr=subprocess.PIPE)
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    watcher = subprocess.Popen(command, stdout=slave, stderr=subprocess.PIPE,
+                               env={**os.environ, "TERM": "vt100", **env})
     os.close(slave)
     seen = bytearray()
 
@@ -225,12 +236,41 @@ def watch(stub, name):
     reader = threading.Thread(target=read)
     reader.start()
     time.sleep(1.6)
-    counts(stub, name, 3, 1)
+    change()
     err = watcher.communicate(timeout=40)[1].decode()
     reader.join()
     os.close(master)
-    holds("bars on a terminal", b"\033[7A" in seen and b"####" in seen, repr(bytes(seen)))
-    holds("one has failed: exit code 1, and what to do", watcher.returncode == 1 and "--devices" in err, err)
+    return bytes(seen), watcher.returncode, err
+
+
+def watch(stub, name):
+    command = [str(BIN / "godwit"), "rollout", "watch", name, "--until-done", "--seconds", "30"]
+    watcher = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for n in (1, 2, 4):
+        time.sleep(1.6)
+        counts(stub, name, n)
+    out, err = watcher.communicate(timeout=40)
+    lines = out.splitlines()
+    holds("watch ends when all have confirmed", watcher.returncode == 0, out + err)
+    holds("a line for each change, no terminal's codes", len(lines) == 4 and "\033" not in out and
+          "confirmed 4" in lines[-1], out)
+    counts(stub, name, 3)
+    stub.rollouts[name]["name"] = "f\u00fcr alle " * 12
+    seen, code, err = on_terminal(command, 40, lambda: counts(stub, name, 3, 1))
+    lines = [line.replace("\033[K", "").replace("\033[7A", "") for line in seen.decode().split("\r\n")]
+    holds("on 40 columns no line is wider", b"\033[7A" in seen and b"####" in seen and
+          max(map(len, lines)) <= 39, repr(seen))
+    holds("and the name is cut between letters", lines[0].startswith("f\u00fcr alle"), lines[0])
+    counts(stub, name, 3)
+    seen, code, err = on_terminal(command, 20, lambda: counts(stub, name, 3, 1))
+    holds("20 columns: lines", b"\033" not in seen and b"confirmed 3" in seen, repr(seen))
+    counts(stub, name, 3)
+    seen, code, err = on_terminal(command, 80, lambda: counts(stub, name, 3, 1), TERM="dumb")
+    holds("a dumb terminal: lines", b"\033" not in seen and b"confirmed 3" in seen, repr(seen))
+    counts(stub, name, 3)
+    seen, code, err = on_terminal(command, 80, lambda: counts(stub, name, 3, 1))
+    holds("bars on a terminal", b"\033[7A" in seen and b"####" in seen, repr(seen))
+    holds("one has failed: exit code 1, and what to do", code == 1 and "--devices" in err, err)
     counts(stub, name, 1)
     run("rollout", "watch", name, "--until-done", "--seconds", "2", code=1)
     stub.listeners.clear()

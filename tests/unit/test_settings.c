@@ -162,11 +162,81 @@ static void test_texts(void **state)
     t_free(&b);
 }
 
+/* One line at a time: what it must be, NULL when it is. What follows is looked at too. */
+static void test_faults(void **state)
+{
+    static const char number[] = "4294967295", many[] = "4294967296";
+    static const struct {
+        const char *name, *value, *expected;
+    } rows[] = {
+        { "server", "https://updates.example.com:8443/below", NULL },
+        { "server", "http://updates.example.com", "https://NAME[:PORT][/PATH]" },
+        { "server", "updates.example.com", "https://NAME[:PORT][/PATH]" },
+        { "mqtt", "updates.example.com:8444", NULL },  { "mqtt", "10.0.2.2:1", NULL },
+        { "mqtt", "updates.example.com", "NAME:PORT" }, { "mqtt", "updates.example.com:", "NAME:PORT" },
+        { "mqtt", "a.example:65536", "NAME:PORT" },    { "mqtt", "a.example:0", "NAME:PORT" },
+        { "mqtt", ":8444", "NAME:PORT" },              { "mqtt", "a.example:8444/x", "NAME:PORT" },
+        { "mqtt", "a.example 8444", "NAME:PORT" },     { "mqtt", "mqtts://a.example:8444", "NAME:PORT" },
+        { "offer", "static", NULL },                   { "report", "device/v1/report", NULL },
+        { "poll", number, NULL },                      { "poll", many, "seconds" },
+        { "poll", "1h", "seconds" },                   { "jitter", "-1", "seconds" },
+        { "anonymous_after", "3", NULL },              { "anonymous_after", "never", "a number" },
+        { "address", "10.0.2.15/24", NULL },           { "address", "10.0.2.15", "A.B.C.D/BITS" },
+        { "address", "10.0.2.15/33", "A.B.C.D/BITS" }, { "address", "10.0.2.15/0", "A.B.C.D/BITS" },
+        { "address", "10.0.2/24", "A.B.C.D/BITS" },    { "address", "/24", "A.B.C.D/BITS" },
+        { "address", "10.0.2.15/", "A.B.C.D/BITS" },   { "gateway", "10.0.2.2", NULL },
+        { "gateway", "10.0.2.256", "A.B.C.D" },        { "dns", "one.one.one.one", "A.B.C.D" },
+        { "host", "a.example 10.0.2.2", NULL },        { "host", "a.example", "NAME A.B.C.D" },
+        { "host", "10.0.2.2 a.example", "NAME A.B.C.D" }, { "host", "a.example  10.0.2.2", "NAME A.B.C.D" },
+        { "host", "a.example:1 10.0.2.2", "NAME A.B.C.D" }, { "own", "anything", NULL },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct gwc_settings_fault fault;
+        char text[128];
+        (void)snprintf(text, sizeof text, "# where\n\n%s = %s\nafter\n", rows[i].name, rows[i].value);
+        struct t_bytes b = text_of(text);
+        assert_true(gwc_settings_fault(span(b), &fault)); /* the last line, if no other */
+        if (rows[i].expected == NULL) {
+            assert_int_equal(fault.line, 4);
+            assert_null(fault.name);
+        } else {
+            assert_int_equal(fault.line, 3);
+            assert_string_equal(fault.name, rows[i].name);
+            assert_string_equal(fault.expected, rows[i].expected);
+        }
+        t_free(&b);
+    }
+}
+
+static void test_faults_of_several_lines(void **state)
+{
+    struct gwc_settings_fault fault;
+    char text[2 * GWC_SETTING_PATH_MAX];
+    struct t_bytes twice = text_of("mqtt = a.example:1\npoll = 5\nmqtt = a.example:1\n"),
+                   hosts = text_of("host = a.example 10.0.2.2\nhost = b.example 10.0.2.2\nown = 1\nown = 1\n");
+    (void)state;
+    assert_true(gwc_settings_fault(span(twice), &fault));
+    assert_int_equal(fault.line, 3);
+    assert_string_equal(fault.name, "mqtt");
+    assert_false(gwc_settings_fault(span(hosts), &fault));
+    assert_false(gwc_settings_fault((struct gw_span){ NULL, 0 }, &fault));
+    t_free(&twice);
+    t_free(&hosts);
+    for (unsigned n = GWC_SETTING_PATH_MAX; n <= GWC_SETTING_PATH_MAX + 1; n++) {
+        (void)snprintf(text, sizeof text, "offer = %0*d", (int)n, 0);
+        struct t_bytes b = text_of(text);
+        assert_int_equal(gwc_settings_fault(span(b), &fault), n > GWC_SETTING_PATH_MAX);
+        t_free(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_it_is_written), cmocka_unit_test(test_lines),   cmocka_unit_test(test_end),
         cmocka_unit_test(test_walk),             cmocka_unit_test(test_numbers), cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_faults),           cmocka_unit_test(test_faults_of_several_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
