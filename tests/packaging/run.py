@@ -143,24 +143,36 @@ def owners(folder):
             holds(f"and its command mends {name}", "owners" not in ended("godwit", "server", "check", folder).stdout)
 
 
+def become_root():
+    """By sudo, where that asks for nothing. Is this root?"""
+    program()  # into this user's cache, not into root's
+    sudo = os.geteuid() != 0 and shutil.which("sudo")
+    if sudo and subprocess.run([sudo, "-n", "true"], check=False).returncode == 0:
+        keep = "--preserve-env=GODWIT_BIN,GODWIT_TMP,GODWIT_DEPS,MOSQUITTO,HOME,PATH"
+        os.execv(sudo, [sudo, "-n", keep, sys.executable, *sys.argv])
+    return os.geteuid() == 0
+
+
 def main():
-    if os.geteuid() != 0:
-        sys.exit("tests/packaging needs root: another user, and a mount namespace")
+    root = become_root()
     here = Path(tempfile.mkdtemp(prefix="godwit-packaging-", dir="/tmp"))  # where another user may come
     os.chmod(here, 0o755)
     os.environ["XDG_CONFIG_HOME"] = str(here / "config")
     try:
         shutil.copy(BIN / "godwitd", here / "godwitd")
         folder, port = here / "srv", free_ports(6)
-        run("godwit", "server", "init", folder, "--name", "127.0.0.1", "--port", port, "--user", "nobody-at-all",
-            code=2, says="useradd")
+        init = ("godwit", "server", "init", folder, "--name", "127.0.0.1", "--port", port)
+        run(*init, "--user", "nobody-at-all", code=2, says="useradd" if root else "is for root")
         run("godwit", "key", "new", here / "dca", "--device-ca", "Devices")
-        run("godwit", "server", "init", folder, "--name", "127.0.0.1", "--port", port, "--user", USER, "--profile", "f",
-            "--device-ca", here / "dca", "--address", "127.0.0.1")
+        run(*init, *(("--user", USER) if root else ()), "--profile", "f", "--device-ca", here / "dca", "--address",
+            "127.0.0.1")
         units(here)
         paths(folder)
-        restricted(folder, f"https://127.0.0.1:{port + 3}")
-        owners(folder)
+        if root:
+            restricted(folder, f"https://127.0.0.1:{port + 3}")
+            owners(folder)
+        else:
+            print("not root, and sudo asks for a password: godwitd was not run as another user")
     finally:
         shutil.rmtree(here)
     return score.close()
