@@ -32,18 +32,17 @@ void gws_request_free(struct gws_request *r)
 
 /* ---- What a connection waits for --------------------------------------------------------------------------------- */
 
+static void on_socket(evutil_socket_t fd, short what, void *ctx);
+
 static void want(struct gws_conn *c, short wants)
 {
-    short add = wants & ~c->wants, drop = c->wants & ~wants;
-    if (add & EV_READ)
-        event_add(&c->readable, NULL);
-    if (add & EV_WRITE)
-        event_add(&c->writable, NULL);
-    if (drop & EV_READ)
-        event_del(&c->readable);
-    if (drop & EV_WRITE)
-        event_del(&c->writable);
+    if (wants == c->wants)
+        return;
+    event_del(&c->socket); /* and what made it active: this is called in the pump, which has done that */
     c->wants = wants;
+    event_assign(&c->socket, c->door->http->base, c->fd, (short)(wants | EV_PERSIST), on_socket, c);
+    if (wants != 0)
+        event_add(&c->socket, NULL);
 }
 
 void gws_conn_within(struct gws_conn *c, uint32_t ms)
@@ -82,8 +81,7 @@ static void close_socket(struct gws_conn *c)
 static void conn_free(struct gws_conn *c)
 {
     struct gws_http_door *d = c->door;
-    event_del(&c->readable); /* may be active without being added */
-    event_del(&c->writable);
+    event_del(&c->socket); /* may be active without being added */
     event_del(&c->timer);
     forget_request(c);
     close_socket(c);
@@ -131,7 +129,9 @@ static bool step_handshake(struct gws_conn *c)
         gws_count(GWS_M_RESUMED, (uint64_t)SSL_session_reused(c->ssl));
     }
     if (c->door->door == GWS_DOOR_DEVICES && !gws_io_identify(c)) {
-        gws_log(c->door->http->server, "refused", "address", c->address_text, "reason", "certificate", NULL);
+        char address[GWS_ADDRESS_TEXT];
+        gws_conn_address(c, address);
+        gws_log(c->door->http->server, "refused", "address", address, "reason", "certificate", NULL);
         gws_count(GWS_M_REFUSED, 1);
     }
     c->state = GWS_HEAD;
@@ -149,7 +149,7 @@ static struct gws_request *request_new(struct gws_conn *c)
     r->call.library = r;
     r->call.server = d->http->server;
     r->call.door = d->door;
-    memcpy(r->call.address, c->address_text, sizeof c->address_text);
+    gws_conn_address(c, r->call.address);
     c->request = r;
     return r;
 }
@@ -359,7 +359,7 @@ void gws_conn_pump(struct gws_conn *c)
     c->pumping = true;
     for (unsigned turns = 0; !c->dead; turns++) {
         if (turns == 64) { /* others have their turn; bytes may lie in OpenSSL, so that the socket alone is not asked */
-            event_active(&c->readable, EV_READ, 0);
+            event_active(&c->socket, EV_READ, 0);
             break;
         }
         if (!steps[c->state](c))
@@ -410,8 +410,7 @@ bool gws_conn_start(struct gws_http_door *d, struct gws_conn *c, evutil_socket_t
         SSL_free(c->ssl);
         return false;
     }
-    event_assign(&c->readable, d->http->base, fd, EV_READ | EV_PERSIST, on_socket, c);
-    event_assign(&c->writable, d->http->base, fd, EV_WRITE | EV_PERSIST, on_socket, c);
+    event_assign(&c->socket, d->http->base, fd, EV_PERSIST, on_socket, c);
     event_assign(&c->timer, d->http->base, -1, EV_TIMEOUT, on_timer, c);
     c->next = d->conns;
     if (d->conns != NULL)

@@ -226,7 +226,7 @@ struct gws_stream *gws_answer_stream(struct gws_call *call, const char *type, vo
     *s = (struct gws_stream){ c, gone, ctx };
     c->stream = s;
     c->state = GWS_STREAMING;
-    event_active(&c->writable, EV_WRITE, 0); /* in the loop: it may end at once, and the caller wants it first */
+    event_active(&c->socket, EV_WRITE, 0); /* in the loop: it may end at once, and the caller wants it first */
     return s;
 }
 
@@ -234,12 +234,14 @@ bool gws_stream_send(struct gws_stream *s, struct gw_span bytes)
 {
     struct gws_conn *c = s->conn;
     if (c->out.n - c->out.at + bytes.n > GWS_STREAM_MAX || !gws_out_add(&c->out, bytes.p, bytes.n)) {
-        gws_log(c->door->http->server, "listener-dropped", "address", c->address_text, NULL);
+        char address[GWS_ADDRESS_TEXT];
+        gws_conn_address(c, address);
+        gws_log(c->door->http->server, "listener-dropped", "address", address, NULL);
         gws_conn_drop(c);
         return false;
     }
     /* In the loop, not here: the caller walks over its listeners. */
-    event_active(&c->writable, EV_WRITE, 0);
+    event_active(&c->socket, EV_WRITE, 0);
     return true;
 }
 

@@ -80,11 +80,23 @@ void gws_address_release(struct gws_http *h, struct gws_address *a)
 
 /* ---- Coming in --------------------------------------------------------------------------------------------------- */
 
-static void address_print(char out[46], const struct sockaddr *sa)
+/* IPv4 as IPv6 writes it: ::ffff:a.b.c.d. */
+static void address_keep(struct in6_addr *out, const struct sockaddr *sa)
 {
+    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
     const uint8_t *four = address_v4(sa);
-    const void *six = &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
-    if (inet_ntop(four != NULL ? AF_INET : sa->sa_family, four != NULL ? four : six, out, 46) == NULL)
+    if (four != NULL) {
+        memcpy(out->s6_addr, mapped, 12);
+        memcpy(out->s6_addr + 12, four, 4);
+    } else if (sa->sa_family == AF_INET6) {
+        *out = ((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+    }
+}
+
+void gws_conn_address(const struct gws_conn *c, char out[GWS_ADDRESS_TEXT])
+{
+    bool four = IN6_IS_ADDR_V4MAPPED(&c->from);
+    if (inet_ntop(four ? AF_INET : AF_INET6, c->from.s6_addr + (four ? 12 : 0), out, GWS_ADDRESS_TEXT) == NULL)
         memcpy(out, "?", 2);
 }
 
@@ -109,7 +121,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
         return;
     }
     c->address = address;
-    address_print(c->address_text, sa);
+    address_keep(&c->from, sa);
     gws_conn_within(c, d->limits.header_ms);
     gws_conn_pump(c);
 }

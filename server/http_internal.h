@@ -53,15 +53,16 @@ struct gws_address {
 
 enum gws_state { GWS_HANDSHAKE, GWS_HEAD, GWS_BODY, GWS_RUNNING, GWS_WRITING, GWS_STREAMING, GWS_LINGERING };
 
+#define GWS_ADDRESS_TEXT 46 /* bytes of an address as text, with its zero */
 struct gws_conn {
     struct gws_http_door *door;
     struct gws_conn *next, *prev;
     struct gws_address *address;
-    char address_text[46];
+    struct in6_addr from;
     SSL *ssl; /* NULL: a door without TLS */
     evutil_socket_t fd;
-    struct event readable, writable, timer;
-    short wants; /* EV_READ, EV_WRITE: events that are added */
+    struct event socket, timer; /* one for both directions: 10 000 connections of each */
+    short wants;                /* EV_READ, EV_WRITE: what `socket` is added for; 0: it is not */
     enum gws_state state;
     bool pumping, dead, closing, head_begun;
     unsigned generation; /* of the door's certificates */
@@ -72,7 +73,6 @@ struct gws_conn {
     struct gws_stream *stream;
     /* Who it is, from its certificate; "" nobody. */
     char device[GW_DEVICE_ID_MAX + 1];
-    uint8_t key[64];
     int64_t not_after;
 };
 
@@ -135,8 +135,10 @@ void gws_io_shut(struct gws_conn *c);
 /* Appends to c->out.bytes. */
 bool gws_out_add(struct gws_out *o, const void *p, size_t n);
 void gws_out_free(struct gws_out *o);
-/* From the certificate: device, key, not_after. */
+/* From the certificate: device, not_after. */
 bool gws_io_identify(struct gws_conn *c);
+/* Its public key as x || y, if it is on P-256. Read anew where it is needed: 64 bytes of each connection are saved. */
+bool gws_io_key(const struct gws_conn *c, uint8_t out[64]);
 
 /* ---- http_file.c ------------------------------------------------------------------------------------------------- */
 
@@ -160,6 +162,8 @@ void gws_request_free(struct gws_request *r);
 /* ---- http_door.c ------------------------------------------------------------------------------------------------- */
 
 void gws_address_release(struct gws_http *h, struct gws_address *a);
+/* Where it comes from, as people write it. */
+void gws_conn_address(const struct gws_conn *c, char out[GWS_ADDRESS_TEXT]);
 
 /* ---- http_route.c ------------------------------------------------------------------------------------------------ */
 

@@ -187,18 +187,22 @@ static bool common_name(char out[GW_DEVICE_ID_MAX + 1], X509 *cert)
     return true;
 }
 
-/* Public key as x || y; all zero when it is not P-256. */
-static void public_key(uint8_t out[64], X509 *cert)
+bool gws_io_key(const struct gws_conn *c, uint8_t out[64])
 {
-    char group[32] = "";
-    unsigned char point[65];
-    size_t n = 0;
-    EVP_PKEY *key = X509_get0_pubkey(cert);
-    if (key == NULL || EVP_PKEY_get_group_name(key, group, sizeof group, NULL) != 1 ||
-        strcmp(group, "prime256v1") != 0 || EVP_PKEY_get_octet_string_param(key, "pub", point, sizeof point, &n) != 1 ||
-        n != 65 || point[0] != 4)
-        return;
+    X509 *cert = c->ssl == NULL ? NULL : SSL_get0_peer_certificate(c->ssl);
+    const unsigned char *point = NULL;
+    const void *group = NULL;
+    int n = 0, kind = V_ASN1_UNDEF;
+    ASN1_OBJECT *type = NULL;
+    X509_ALGOR *algorithm = NULL;
+    if (cert == NULL || X509_PUBKEY_get0_param(&type, &point, &n, &algorithm, X509_get_X509_PUBKEY(cert)) != 1)
+        return false;
+    X509_ALGOR_get0(NULL, &kind, &group, algorithm);
+    if (OBJ_obj2nid(type) != NID_X9_62_id_ecPublicKey || kind != V_ASN1_OBJECT ||
+        OBJ_obj2nid(group) != NID_X9_62_prime256v1 || n != 65 || point[0] != 4)
+        return false;
     memcpy(out, point + 1, 64);
+    return true;
 }
 
 static int64_t seconds_of(const ASN1_TIME *t)
@@ -212,7 +216,6 @@ bool gws_io_identify(struct gws_conn *c)
     X509 *cert = c->ssl == NULL ? NULL : SSL_get0_peer_certificate(c->ssl);
     if (cert == NULL || SSL_get_verify_result(c->ssl) != X509_V_OK || !common_name(c->device, cert))
         return false;
-    public_key(c->key, cert);
     c->not_after = seconds_of(X509_get0_notAfter(cert));
     return true;
 }

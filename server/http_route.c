@@ -127,11 +127,9 @@ static bool admit_device(struct gws_request *r, struct gws_device *d)
     return true;
 }
 
-static void set_key(struct gws_call *call, const uint8_t key[64])
+static void set_key(struct gws_call *call, const struct gws_conn *c)
 {
-    static const uint8_t none[64];
-    memcpy(call->key_bytes, key, 64);
-    if (memcmp(key, none, 64) == 0)
+    if (!gws_io_key(c, call->key_bytes))
         return;
     call->key.algorithm = GW_ALG_ES256;
     call->key.x = (struct gw_span){ call->key_bytes, 32 };
@@ -160,7 +158,7 @@ static bool admit_certificate(struct gws_request *r)
         return refuse(r, &no_identity);
     if (c->not_after <= gws_now())
         return refuse(r, &expired);
-    set_key(&r->call, c->key);
+    set_key(&r->call, c);
     struct gws_device *d = gws_fleet_device(r->call.server->fleet, c->device);
     return d == NULL ? first_sight(r) : admit_device(r, d);
 }
