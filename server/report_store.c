@@ -43,7 +43,7 @@ static int is_same(struct gws_storing *t, sqlite3 *db, struct gwh_error *err)
     return e;
 }
 
-/* The highest counter that was taken: of the device, and by this key before the device was deleted, or had another. */
+/* Nothing was taken since the device is here: was there, by this key, before it was deleted, or had another? */
 static int last_taken(const struct gws_storing *t, sqlite3 *db, int64_t *counter, struct gwh_error *err)
 {
     int64_t before = 0;
@@ -66,7 +66,7 @@ static int check_row(struct gws_storing *t, sqlite3 *db, struct device_row *r, s
     if (!is_zero(r->key, 64) && memcmp(r->key, t->key, 64) != 0) {
         return gwh_fail_reason(err, GW_ERR_KEY_UNKNOWN, "%s has another key", t->device);
     }
-    e = last_taken(t, db, &r->counter, err);
+    e = r->counter == 0 ? last_taken(t, db, &r->counter, err) : GWH_OK;
     if (e != GWH_OK || t->report->counter > r->counter) {
         return e;
     }
