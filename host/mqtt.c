@@ -22,6 +22,7 @@ struct gwh_mqtt {
     char *host, *id, *topic, *ca, *certificate, *key;
     struct mosquitto *mosq;
     SSL_CTX *tls;
+    bool handed; /* libmosquitto has it */
     enum { DOWN, CONNECTING, UP } state;
     bool tcp;              /* the connection is made */
     uint64_t due_ms;       /* DOWN: when to try; CONNECTING: when to give up */
@@ -169,8 +170,7 @@ static int set_up(struct gwh_mqtt *m, const struct gwh_mqtt_config *config, stru
     m->config.key = m->key;
     m->config.certificate_pem = m->config.key_pem = (struct gw_span){NULL, 0};
     m->mosq = e == GWH_OK ? mosquitto_new(m->id, true, m) : NULL;
-    if (e == GWH_OK && (m->mosq == NULL || mosquitto_void_option(m->mosq, MOSQ_OPT_SSL_CTX, m->tls) != 0 ||
-                        mosquitto_int_option(m->mosq, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0) != 0 ||
+    if (e == GWH_OK && (m->mosq == NULL || mosquitto_int_option(m->mosq, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0) != 0 ||
                         mosquitto_int_option(m->mosq, MOSQ_OPT_TCP_NODELAY, 1) != 0)) {
         return gwh_fail(err, GWH_IO, "libmosquitto does not start; it has to be 2.0 or newer");
     }
@@ -277,6 +277,13 @@ static void go_down(struct gwh_mqtt *m, uint64_t now_ms)
     }
 }
 
+/* Handed over at the first connection: libmosquitto 2.0.18 keeps a context that it never used. */
+static bool has_tls(struct gwh_mqtt *m)
+{
+    m->handed = m->handed || mosquitto_void_option(m->mosq, MOSQ_OPT_SSL_CTX, m->tls) == MOSQ_ERR_SUCCESS;
+    return m->handed;
+}
+
 static void connect_now(struct gwh_mqtt *m, uint64_t now_ms)
 {
     int keepalive = m->config.keepalive_s != 0 ? (int)m->config.keepalive_s : 60;
@@ -284,6 +291,10 @@ static void connect_now(struct gwh_mqtt *m, uint64_t now_ms)
     m->lost = false;
     m->state = CONNECTING;
     m->due_ms = now_ms + GWH_MQTT_STALL_MS;
+    if (!has_tls(m)) {
+        note_lost(m, "libmosquitto takes no TLS");
+        return;
+    }
     int code = mosquitto_connect_async(m->mosq, m->host, m->config.port, keepalive);
     if (code != MOSQ_ERR_SUCCESS && code != MOSQ_ERR_CONN_PENDING) {
         note_lost(m, mosquitto_strerror(code));
