@@ -108,15 +108,21 @@ static int is_known(struct gws_edit *e, sqlite3 *db)
     return x == GWH_OK && n == 0 ? gws_refuse(err, GWS_NOT_FOUND, "there is no such device") : x;
 }
 
-/* What it reported with the old key stays what it reported: the audit (reports.c) is told which key that was. */
+/* The device's key, if it is not this one, and how far its reports were taken: they are not taken again, should the key
+ * come back, and the audit (reports.c) knows whose they are. */
+static int remember_key(struct gws_edit *e, sqlite3 *db, const uint8_t other[64])
+{
+    return gws_exec(db, &e->change.err,
+                    "INSERT INTO former_key(device, key, last) SELECT id, key, counter FROM device WHERE id = ? AND"
+                    " key <> ? AND counter > 0 ON CONFLICT(device, key) DO UPDATE SET last = max(last, excluded.last)",
+                    "tb", e->object, (struct gw_span){other, 64});
+}
+
 static int replace_key(struct gws_edit *e, sqlite3 *db, const uint8_t key[64])
 {
     struct gwh_error *err = &e->change.err;
     struct gw_span xy = {key, 64};
-    int x = gws_exec(db, err,
-                     "INSERT INTO former_key(device, key, last) SELECT id, key, counter FROM device WHERE id = ? AND"
-                     " key <> ? ON CONFLICT(device, key) DO UPDATE SET last = max(last, excluded.last)",
-                     "tb", e->object, xy);
+    int x = remember_key(e, db, key);
     return x == GWH_OK ? gws_exec(db, err, "UPDATE device SET key = ? WHERE id = ?", "bt", xy, e->object) : x;
 }
 
@@ -151,13 +157,9 @@ int gws_device_patch(struct gws_edit *e, sqlite3 *db)
 
 int gws_device_delete(struct gws_edit *e, sqlite3 *db)
 {
+    static const uint8_t none[64];
     int x = is_known(e, db);
-    x = x == GWH_OK ? gws_exec(db, &e->change.err, /* what it reported is not taken again, should it come back */
-                               "INSERT INTO former_key(device, key, last) SELECT id, key, counter FROM device WHERE"
-                               " id = ? AND key IS NOT NULL AND counter > 0"
-                               " ON CONFLICT(device, key) DO UPDATE SET last = max(last, excluded.last)",
-                               "t", e->object)
-                    : x;
+    x = x == GWH_OK ? remember_key(e, db, none) : x;
     x = x == GWH_OK ? gws_exec(db, &e->change.err, "DELETE FROM device WHERE id = ?", "t", e->object) : x;
     gws_edit_touch_device(e, e->object);
     return x == GWH_OK ? gws_edit_audit(e, db, "device deleted", e->object, NULL) : x;
